@@ -1,0 +1,176 @@
+"""The ledger in the admin: read only. What its actions change, commands change.
+
+Tables may hold millions of rows: nothing here counts them, and lists page by the primary key.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from outbox import parking
+from outbox.models import Error, Handling, Heartbeat, Lane, Lease, OutboxEvent, State, Subscription
+
+FAR = 10_000  # rows after which a list ends: nobody pages further, and a large OFFSET is slow
+
+
+class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than FAR."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return len(rows.order_by().values_list("pk", flat=True)[:FAR])
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list and a page of fields, and nothing that writes."""
+
+    paginator = UncountedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ("-pk",)
+    actions: Sequence[str] = ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def _list_link(model: str, text: str, **filters: object) -> SafeString:
+    query = "&".join(f"{name}={value}" for name, value in filters.items())
+    return format_html('<a href="{}?{}">{}</a>', reverse(f"admin:outbox_{model}_changelist"), query, text)
+
+
+def _page_link(model: str, pk: int, text: object) -> SafeString:
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:outbox_{model}_change", args=[pk]), text)
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text.strip())
+    except ValueError:
+        return None
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(ReadOnly):
+    list_display = ("id", "type", "correlation_id", "occurrence", "occurred_at", "handlings")
+    search_fields = ("id",)
+    search_help_text = "The id of the event, or of what it speaks of, or of the conversation."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if (found := _as_uuid(search_term)) is not None:
+            return queryset.filter(Q(correlation_id=found) | Q(conversation_id=found)), False
+        return _by_id(queryset, search_term)
+
+    @admin.display(description="handlings")
+    def handlings(self, event: OutboxEvent) -> SafeString:
+        return _list_link("handling", "handlings", event__id__exact=event.id)
+
+
+def _by_id(queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+    if not search_term.strip():
+        return queryset, False
+    return (
+        queryset.filter(pk=int(search_term)) if search_term.strip().isdecimal() else queryset.none()
+    ), False
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnly):
+    list_display = ("id", "handler", "event_type", "kind", "queue", "active", "since_event")
+    list_filter = ("active",)
+    search_fields = ("handler", "event_type")
+    actions = ("switch_on", "switch_off")
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("outbox.change_subscription")
+
+    @admin.action(description="Switch on: receive new events", permissions=["switch"])
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self.message_user(request, f"{queryset.update(active=True)} subscriptions are on.")
+
+    @admin.action(description="Switch off: receive no new events", permissions=["switch"])
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self.message_user(request, f"{queryset.update(active=False)} subscriptions are off.")
+
+
+@admin.register(Handling)
+class HandlingAdmin(ReadOnly):
+    list_display = ("id", "of_event", "handler", "state", "tries", "due_at", "error", "finished_at")
+    list_select_related = ("event", "subscription", "error")
+    list_filter = ("state",)
+    search_fields = ("id",)
+    search_help_text = "The id of the handling, or the id of what its event speaks of."
+    actions = ("retry_parked",)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("outbox.change_handling")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if (found := _as_uuid(search_term)) is not None:
+            events = OutboxEvent.objects.filter(correlation_id=found).values("id")
+            return queryset.filter(event_id__in=events), False
+        return _by_id(queryset, search_term)
+
+    @admin.action(description="Run parked handlings again", permissions=["retry"])
+    def retry_parked(self, request: HttpRequest, queryset: QuerySet[Handling]) -> None:
+        chosen = Handling.objects.filter(id__in=queryset.order_by().values("id"))
+        self.message_user(request, f"{parking.retry_chosen(chosen)} parked handlings run again.")
+
+    @admin.display(description="event", ordering="event_id")
+    def of_event(self, handling: Handling) -> SafeString:
+        return _page_link("outboxevent", handling.event_id, handling.event)
+
+    @admin.display(description="handler")
+    def handler(self, handling: Handling) -> str:
+        return handling.subscription.handler
+
+
+@admin.register(Lane)
+class LaneAdmin(ReadOnly):
+    list_display = ("id", "handler", "key", "parent", "ready", "paused", "held_until", "held_for", "probing")
+    list_select_related = ("parent",)
+    list_filter = ("paused", "probing", "handler")
+    search_fields = ("key", "=handler")
+
+
+@admin.register(Lease)
+class LeaseAdmin(ReadOnly):
+    list_display = ("id", "handler", "lane", "state", "owner", "slots", "until", "hard_until")
+    list_select_related = ("lane",)
+    list_filter = ("state",)
+
+
+@admin.register(Error)
+class ErrorAdmin(ReadOnly):
+    list_display = ("id", "handler", "exception", "place", "last_at", "parked")
+    search_fields = ("handler", "exception", "place")
+
+    @admin.display(description="parked")
+    def parked(self, error: Error) -> SafeString:
+        return _list_link("handling", "parked", error__id__exact=error.id, state__exact=State.PARKED.value)
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnly):
+    list_display = ("name", "kind", "concurrency", "processes", "started_at", "seen_at")
+    ordering = ("-seen_at",)
