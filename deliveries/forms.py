@@ -1,0 +1,174 @@
+"""What people enter about a destination. Secrets go in and are never shown again."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+
+from deliveries.addresses import problem_with_url
+from deliveries.answers import STATUS_MEANINGS
+from deliveries.commands import add_destination, change_destination
+from deliveries.errors import BadDestination
+from deliveries.models import Destination
+from deliveries.signing import problem_with_secret
+
+MASK = "••••••••"
+METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
+_OURS = ("content-length", "host", "transfer-encoding", "connection", "idempotency-key")
+
+
+STORED = (
+    "name", "url", "method", "headers", "signing_secret", "rate", "concurrency", "timeout", "max_attempts",
+    "retry_first", "retry_factor", "retry_cap", "success_path", "success_value", "statuses", "group",
+)  # fmt: skip
+
+
+class HeadersField(forms.CharField):
+    """Headers as lines. A value of dots stands for the one that is stored."""
+
+    widget = forms.Textarea(
+        attrs={"rows": 4, "spellcheck": "false", "placeholder": "Authorization: Bearer …"}
+    )
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+        self.stored: dict[str, str] = {}
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return "\n".join(f"{name}: {MASK}" for name in value)
+        return value
+
+    def clean(self, value: Any) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for line in filter(None, map(str.strip, (value or "").splitlines())):
+            found = _HEADER.fullmatch(line)
+            if found is None or not found[2]:
+                raise forms.ValidationError(f"Write each header as Name: value, unlike {line[:40]!r}.")
+            name, text = found.groups()
+            if name.lower() in _OURS:
+                raise forms.ValidationError(f"Rowpost sets {name} itself; remove it.")
+            if text == MASK:
+                text = self.stored.get(name, "")
+                if not text:
+                    raise forms.ValidationError(f"No value is stored for {name}; enter it.")
+            if not text.isascii():
+                raise forms.ValidationError(f"The value of {name} may hold ASCII characters only.")
+            headers[name] = text
+        return headers
+
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Destination]
+else:
+    _ModelForm = forms.ModelForm  # not subscriptable when it runs
+
+
+class DestinationForm(_ModelForm):
+    """A destination, with its lane kept in step by the commands that it is stored with."""
+
+    method = forms.ChoiceField(choices=[(method, method) for method in METHODS], initial="POST")
+    headers = HeadersField(
+        help_text="One header on a line. Values are stored encrypted and never shown again; "
+        "leave the dots to keep one, remove the line to remove it."
+    )
+    success_value = forms.CharField(
+        required=False,
+        label="Success: value there",
+        help_text="Such as true, 1 or done; empty means true.",
+    )
+    signing_secret = forms.CharField(
+        required=False,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="whsec_… Requests are then signed (Standard Webhooks). Empty keeps what is stored.",
+    )
+    remove_signing_secret = forms.BooleanField(required=False, label="Sign no more")
+
+    class Meta:
+        model = Destination
+        fields = STORED
+        labels = {
+            "url": "URL",
+            "rate": "Requests a second, at most",
+            "concurrency": "Requests at once, at most",
+            "timeout": "Seconds for one request",
+            "max_attempts": "Attempts for a row",
+            "retry_first": "Seconds until the second attempt",
+            "retry_factor": "Each further wait is longer by",
+            "retry_cap": "Longest wait in seconds",
+            "success_path": "Success: place in the JSON answer",
+            "statuses": "Statuses that mean something else",
+            "group": "Group of people",
+        }
+        help_texts = {
+            "name": "Letters, digits, - and _.",
+            "rate": "Empty: as fast as it answers.",
+            "concurrency": "Empty: as many as the workers have.",
+            "group": "Its members send to it and see its feeds. Empty: everybody may send to it.",
+            "success_path": "Such as result.ok; empty: the status alone decides.",
+            "statuses": 'Such as {"404": "succeeded"}.',
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.stored = self.instance.pk is not None
+        if self.stored:
+            self.initial["headers"] = self.instance.headers
+            self.initial["signing_secret"] = ""
+            value = self.instance.success_value
+            self.initial["success_value"] = value if isinstance(value, str) else json.dumps(value)
+            headers = self.fields["headers"]
+            assert isinstance(headers, HeadersField)  # noqa: S101
+            headers.stored = dict(self.instance.headers)
+        self.fields["statuses"].required = False
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"].strip()
+        if problem := problem_with_url(url):
+            raise forms.ValidationError(problem)
+        return url
+
+    def clean_signing_secret(self) -> str:
+        secret: str = self.cleaned_data["signing_secret"]
+        if secret and (problem := problem_with_secret(secret)):
+            raise forms.ValidationError(problem)
+        return secret
+
+    def clean_success_value(self) -> Any:
+        """JSON where it is some, else the text as it stands."""
+        text: str = self.cleaned_data["success_value"].strip()
+        try:
+            return json.loads(text) if text else True
+        except ValueError:
+            return text
+
+    def clean_statuses(self) -> dict[str, str]:
+        statuses = self.cleaned_data["statuses"] or {}
+        if not isinstance(statuses, dict) or not all(
+            re.fullmatch(r"[1-5]\d\d", status) and meaning in STATUS_MEANINGS
+            for status, meaning in statuses.items()
+        ):
+            raise forms.ValidationError('Write statuses as in {"404": "succeeded", "420": "again"}.')
+        return statuses
+
+    def store(self) -> Destination:
+        """Stores what was entered; raises BadDestination."""
+        fields = {name: self.cleaned_data[name] for name in STORED}
+        if not self.stored:
+            return add_destination(**fields)
+        if self.cleaned_data.get("remove_signing_secret"):
+            fields["signing_secret"] = ""
+        elif not fields["signing_secret"]:
+            del fields["signing_secret"]
+        return change_destination(self.instance.pk, **fields)
+
+    def stored_or_told(self) -> Destination | None:
+        """Stores it; what the database refuses is told in the form."""
+        try:
+            return self.store()
+        except BadDestination as exc:
+            self.add_error(None, str(exc))
+            return None

@@ -1,0 +1,76 @@
+"""Test send: one request outside of any delivery, so that a person sees the exchange as it was.
+
+It counts for nothing: no health, no limit, no record.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from deliveries.answers import Rule, Verdict, judge
+from deliveries.client import Answer, Client, Limits, Request
+from deliveries.models import Destination
+from deliveries.sending import target_url
+from deliveries.signing import signing_headers
+from outbox.models import uuid7
+
+HIDDEN = "••••••••"
+LONGEST = 15.0  # seconds: a person waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was sent, without the secrets, and what came back."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: str
+    answer: Answer
+    verdict: Verdict
+
+    @property
+    def succeeded(self) -> bool:
+        return self.verdict.kind in ("succeeded", "accepted")
+
+
+def send(
+    destination: Destination, *, method: str, path: str = "", content_type: str = "", body: str = ""
+) -> Trial:
+    """Sends it once. Never raises for what the third party, the network or the data does."""
+    key = f"test-{uuid7()}"
+    content = body.encode()
+    open_headers = {"Idempotency-Key": key, "Rowpost-Attempt": "1"}
+    if content_type:
+        open_headers["Content-Type"] = content_type
+    if destination.signing_secret:
+        open_headers |= signing_headers(destination.signing_secret, message_id=key, body=content)
+    url = target_url(destination.url, path)
+    limit = min(destination.timeout, LONGEST)
+    client = Client(
+        allowed_networks=settings.ALLOWED_NETWORKS,
+        pool_size=1,
+        limits=Limits(connect=min(5.0, limit), read=limit, total=limit),
+    )
+    try:
+        answer = client.send(Request(method, url, {**destination.headers, **open_headers}, content))
+    finally:
+        client.close()
+    return Trial(
+        method=method,
+        url=url,
+        headers=[(name, HIDDEN) for name in destination.headers] + list(open_headers.items()),
+        body=body,
+        answer=answer,
+        verdict=judge(answer, _rule(destination)),
+    )
+
+
+def _rule(destination: Destination) -> Rule:
+    statuses: dict[str, Any] = destination.statuses
+    return Rule(
+        success_path=destination.success_path,
+        success_value=destination.success_value,
+        statuses={int(status): meaning for status, meaning in statuses.items()},
+    )
