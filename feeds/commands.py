@@ -1,0 +1,255 @@
+"""What can be done with feeds. A command that changes state publishes the event in the same transaction."""
+
+import hashlib
+import math
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.utils import timezone
+
+from deliveries import commands as deliveries
+from deliveries.ids import delivery_id
+from deliveries.models import Destination
+from feeds.errors import DuplicateFile, FeedError, WrongState
+from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
+from feeds.mapping import Mapping as ParsedMapping
+from feeds.models import Deed, Feed, FeedStatus, Mapping, Row
+from feeds.reasons import group_key
+from outbox.models import uuid7
+from outbox.publishing import publish
+
+COPY_BLOCK = 1024 * 1024
+REOPEN_CHUNK = 500
+
+
+def add_mapping(*, name: str, document: object) -> Mapping:
+    """Stores the next version of a mapping; raises MappingError with a sentence that says what to change."""
+    parsed = ParsedMapping.parse(document)
+    with transaction.atomic():
+        newest = Mapping.objects.filter(name=name).aggregate(newest=Max("version"))["newest"] or 0
+        return Mapping.objects.create(name=name, version=newest + 1, document=parsed.document)
+
+
+def get_mapping(name: str) -> Mapping:
+    """The newest version of the mapping of that name; raises FeedError naming those there are."""
+    mapping = Mapping.objects.filter(name=name).order_by("-version").first()
+    if mapping is None:
+        known = ", ".join(Mapping.objects.order_by("name").values_list("name", flat=True).distinct()[:20])
+        raise FeedError(
+            f"There is no mapping {name}. "
+            + (f"Known are: {known}." if known else "Add one with: manage.py add_mapping NAME FILE.json")
+        )
+    return mapping
+
+
+def create_feed(
+    *,
+    content: IO[bytes] | Iterable[bytes],
+    name: str,
+    destination: Destination,
+    mapping: Mapping | None = None,
+    owner_id: int | None = None,
+    send_at_once: bool = False,
+    refuse_duplicate: bool = False,
+) -> Feed:
+    """Stores the file, then the feed with its FeedCreated in one transaction.
+
+    An upload that this returns is never lost. Raises DuplicateFile when asked to, OSError when the
+    disk is full; then nothing is left behind.
+    """
+    feed = Feed(
+        id=uuid7(),
+        name=name[:255],
+        owner_id=owner_id,
+        destination=destination,
+        mapping_name=str(mapping) if mapping else "",
+        mapping=mapping.document if mapping else {},
+        send_at_once=send_at_once,
+    )
+    try:
+        feed.size, feed.sha256 = _store(content, feed.source_path)
+        if refuse_duplicate and (earlier := earlier_feed(feed)):
+            raise DuplicateFile(
+                f"The same file was sent to {destination.name} before, as feed {earlier.id} "
+                f"on {earlier.created_at:%Y-%m-%d at %H:%M} UTC. Nothing is sent again."
+            )
+        with transaction.atomic():
+            feed.lane_id = deliveries.open_group(feed.id, destination)
+            feed.save(force_insert=True)
+            publish(FeedCreated(correlation_id=feed.id, conversation_id=feed.id))
+    except BaseException:
+        shutil.rmtree(feed.folder, ignore_errors=True)
+        raise
+    return feed
+
+
+def _store(content: IO[bytes] | Iterable[bytes], path: Path) -> tuple[int, str]:
+    """Writes the upload to disk, block by block; returns its size and SHA-256."""
+    path.parent.mkdir(parents=True)
+    size, digest = 0, hashlib.sha256()
+    with path.open("wb") as file:
+        for block in _blocks(content):
+            size += len(block)
+            digest.update(block)
+            file.write(block)
+    return size, digest.hexdigest()
+
+
+def _blocks(content: IO[bytes] | Iterable[bytes]) -> Iterator[bytes]:
+    if hasattr(content, "read"):
+        while block := content.read(COPY_BLOCK):
+            yield block
+    else:
+        yield from content
+
+
+def earlier_feed(feed: Feed) -> Feed | None:
+    """The newest feed with the same content that was sent to the same destination."""
+    sent = (FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED)
+    same = Feed.objects.filter(sha256=feed.sha256, destination=feed.destination, status__in=sent)
+    return same.exclude(id=feed.id).order_by("-id").first()
+
+
+def locked(feed_id: uuid.UUID) -> Feed:
+    """The feed, locked against other commands; never against the rows that refer to it."""
+    return Feed.objects.select_for_update(no_key=True).get(id=feed_id)
+
+
+def _in_state(feed: Feed, *states: FeedStatus, to: str) -> None:
+    if feed.status not in states:
+        label = FeedStatus(feed.status).value
+        raise WrongState(f"The feed is {label}, and cannot be {to}.")
+
+
+@transaction.atomic
+def correct(feed_id: uuid.UUID, *, said: dict[str, Any]) -> None:
+    """Reads the file again as a person says that it is written: encoding, delimiter, preamble, has_header.
+
+    What is not said is detected. Only before anything is sent.
+    """
+    feed = locked(feed_id)
+    _in_state(feed, FeedStatus.READY, FeedStatus.REJECTED, to="read again")
+    feed.status = FeedStatus.CHECKING
+    feed.said = said
+    feed.reason = ""
+    feed.total = feed.invalid = feed.failed = feed.pending = 0
+    feed.save(update_fields=["status", "said", "reason", "total", "invalid", "failed", "pending"])
+    publish(FeedCorrected(correlation_id=feed.id, conversation_id=feed.id))
+
+
+@transaction.atomic
+def release(feed_id: uuid.UUID) -> None:
+    """A checked feed is sent."""
+    feed = locked(feed_id)
+    _in_state(feed, FeedStatus.READY, to="sent")
+    release_locked(feed)
+
+
+def release_locked(feed: Feed) -> None:
+    feed.status = FeedStatus.DELIVERING
+    feed.released_at = timezone.now()
+    feed.save(update_fields=["status", "released_at"])
+    publish(FeedReleased(correlation_id=feed.id, conversation_id=feed.id))
+
+
+@transaction.atomic
+def pause(feed_id: uuid.UUID) -> None:
+    """No request of the feed starts later than a second from now; statuses of its rows stay."""
+    feed = locked(feed_id)
+    _in_state(feed, FeedStatus.DELIVERING, to="paused")
+    feed.status = FeedStatus.PAUSED
+    feed.save(update_fields=["status"])
+    deliveries.pause_group(feed.lane_id)
+
+
+@transaction.atomic
+def resume(feed_id: uuid.UUID) -> None:
+    """A paused feed goes on, and ends if nothing was left to do."""
+    feed = locked(feed_id)
+    _in_state(feed, FeedStatus.PAUSED, to="resumed")
+    feed.status = FeedStatus.DELIVERING
+    feed.save(update_fields=["status"])
+    deliveries.resume_group(feed.lane_id)
+    close_if_done(feed)
+
+
+@transaction.atomic
+def cancel(feed_id: uuid.UUID) -> None:
+    """Nothing more is sent: rows that were never reached end here, the others chunk by chunk."""
+    feed = locked(feed_id)
+    _in_state(feed, FeedStatus.READY, FeedStatus.DELIVERING, FeedStatus.PAUSED, to="cancelled")
+    never_reached = feed.total - feed.invalid - feed.created
+    feed.status = FeedStatus.CANCELLED
+    feed.pending -= never_reached
+    feed.cancelled += never_reached
+    feed.ended_at = timezone.now()
+    feed.save(update_fields=["status", "pending", "cancelled", "ended_at"])
+    deliveries.pause_group(feed.lane_id)
+    publish(FeedCancelled(correlation_id=feed.id, conversation_id=feed.id))
+
+
+def retry_failed(feed_id: uuid.UUID, *, group: str = "", seconds: float = math.inf, **only: Any) -> int:
+    """Sends the failed rows again, those that were sent at all; returns how many.
+
+    `group` narrows them to those that failed alike (feeds.reasons), `only` by a field of the row, such
+    as code="http_422". No new chunk is begun after `seconds`: another call goes on.
+    """
+    feed = Feed.objects.get(id=feed_id)
+    _in_state(feed, FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED, to="retried")
+    reopened, after, ends = 0, 0, time.monotonic() + seconds
+    failed = Row.objects.filter(feed_id=feed_id, outcome="failed", invalid=False, **only).order_by("number")
+    while rows := list(failed.filter(number__gt=after)[:REOPEN_CHUNK]):
+        after = rows[-1].number
+        chosen = [
+            row for row in rows if not group or group_key(row.http_status, row.code, row.error) == group
+        ]
+        with transaction.atomic():
+            reopened += deliveries.reopen_deliveries(delivery_id(feed_id, row.number) for row in chosen)
+        if time.monotonic() > ends:
+            break
+    return reopened
+
+
+def edit_row(feed_id: uuid.UUID, number: int, *, cells: Sequence[str], user_id: int | None = None) -> None:
+    """Sends a failed row again with other cells, rendered by the feed's mapping; the original stays.
+
+    Raises RowError when the mapping cannot render these cells, WrongState when the row is not failed.
+    """
+    feed = Feed.objects.select_related("destination").get(id=feed_id)
+    _in_state(feed, FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED, to="changed")
+    mapping = ParsedMapping.parse(feed.mapping)
+    made = mapping.bind(feed.columns, default_method=feed.destination.method).render(cells)
+    parcel = deliveries.Parcel(number, made.method, made.path, made.content_type, made.body.decode())
+    with transaction.atomic():
+        if not deliveries.revise_delivery(delivery_id(feed_id, number), parcel):
+            raise WrongState(f"Row {number} is not failed, and cannot be sent again.")
+        note_deed(feed_id, user_id=user_id, what="edited", detail=f"row {number} and sent it again")
+
+
+def note_deed(feed_id: uuid.UUID, *, user_id: int | None, what: str, detail: str = "") -> None:
+    """Records that a person did something with the feed."""
+    Deed.objects.create(feed_id=feed_id, user_id=user_id, what=what, detail=detail[:300])
+
+
+def close_if_done(feed: Feed) -> None:
+    """Completes the (locked) feed once its ledger is closed: exactly once a round."""
+    if feed.status == FeedStatus.DELIVERING and feed.import_done and feed.pending == 0:
+        Feed.objects.filter(id=feed.id).update(
+            status=FeedStatus.COMPLETED, round=F("round") + 1, ended_at=timezone.now()
+        )
+        publish(
+            FeedCompleted(
+                correlation_id=feed.id,
+                conversation_id=feed.id,
+                occurrence=feed.round + 1,
+                succeeded=feed.succeeded,
+                failed=feed.failed,
+                cancelled=feed.cancelled,
+            )
+        )

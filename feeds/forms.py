@@ -1,0 +1,193 @@
+"""What people enter."""
+
+from typing import Any, Self
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+
+from deliveries.forms import METHODS
+from deliveries.models import Destination
+from feeds import queries
+from feeds.commands import create_feed
+from feeds.mapping import Mapping as ParsedMapping
+from feeds.mapping import MappingError
+from feeds.models import Feed, Mapping
+
+
+class FilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One file or several, each checked like one."""
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        files = data if isinstance(data, list | tuple) and data else [data or None]
+        return [super(FilesField, self).clean(file, initial) for file in files]
+
+
+class MappingField(forms.TypedChoiceField):
+    """The newest version of each mapping."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(coerce=_mapping, empty_value=None, **options)
+
+
+def _mapping(key: str) -> Mapping | None:
+    return Mapping.objects.filter(id=int(key)).first()
+
+
+def _mapping_choices() -> list[tuple[str, str]]:
+    plain = [("", "Each row as a JSON object of its columns")]
+    return plain + [(str(mapping.id), str(mapping)) for mapping in queries.newest_mappings()]
+
+
+class UploadForm(forms.Form):
+    file = FilesField(
+        label="Files",
+        widget=FilesInput(attrs={"accept": ".csv,.tsv,.txt,.gz,text/csv", "aria-describedby": "file-hint"}),
+        error_messages={
+            "required": "Choose a file first.",
+            "empty": "The file is empty: it has no header and no rows.",
+        },
+    )
+    destination = forms.ModelChoiceField(
+        queryset=Destination.objects.none(),
+        label="Destination",
+        empty_label=None,
+        error_messages={
+            "required": "Choose where the rows go.",
+            "invalid_choice": "It is gone; choose again.",
+        },
+    )
+    mapping = MappingField(label="What each row becomes", choices=_mapping_choices, required=False)
+    send_at_once = forms.TypedChoiceField(
+        label="Then",
+        choices=[("", "Check it first and let me press Send"), ("on", "Send it as soon as it is checked")],
+        widget=forms.RadioSelect,
+        coerce=bool,
+        required=False,
+        initial="",
+    )
+
+    def __init__(self, *args: Any, user: queries.Viewer, **options: Any) -> None:
+        super().__init__(*args, **options)
+        destination = self.fields["destination"]
+        assert isinstance(destination, forms.ModelChoiceField)  # noqa: S101
+        destination.queryset = queries.visible_destinations(user)
+
+    def create_feeds(self, *, owner_id: int) -> list[Feed]:
+        """A feed of each file; raises FeedError, or OSError when it cannot be stored."""
+        data = self.cleaned_data
+        files: list[UploadedFile[Any]] = data["file"]
+        return [
+            create_feed(
+                content=file.chunks(),
+                name=file.name or "unnamed.csv",
+                destination=data["destination"],
+                mapping=data["mapping"],
+                owner_id=owner_id,
+                send_at_once=bool(data["send_at_once"]),
+            )
+            for file in files
+        ]
+
+
+class MappingForm(forms.Form):
+    """A mapping by name; storing it makes the next version."""
+
+    name = forms.CharField(max_length=100, help_text="People choose it by this name when they upload.")
+    document = forms.CharField(
+        label="What a row becomes, as JSON",
+        widget=forms.Textarea(attrs={"rows": 18, "spellcheck": "false"}),
+    )
+
+    def clean_document(self) -> str:
+        text: str = self.cleaned_data["document"]
+        try:
+            ParsedMapping.parse(text)
+        except MappingError as exc:
+            raise forms.ValidationError(str(exc)) from exc
+        return text
+
+
+class TrialForm(forms.Form):
+    """One request for a test."""
+
+    method = forms.ChoiceField(choices=[(method, method) for method in METHODS])
+    path = forms.CharField(required=False, help_text="Appended to the URL; mostly empty.")
+    content_type = forms.CharField(required=False, label="Content type")
+    body = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false"}), strip=False
+    )
+
+    def clean_path(self) -> str:
+        path: str = self.cleaned_data["path"]
+        if path and path[0] not in "/?":
+            raise forms.ValidationError("Begin with / or ?.")
+        return path
+
+    def clean_content_type(self) -> str:
+        text: str = self.cleaned_data["content_type"]
+        if not text.isascii() or not text.isprintable():
+            raise forms.ValidationError("Use plain ASCII, such as application/json.")
+        return text
+
+
+class CorrectionForm(forms.Form):
+    """How a file is written, where detection was wrong."""
+
+    encoding = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Detect it"),
+            ("utf-8", "UTF-8"),
+            ("utf-16", "UTF-16"),
+            ("cp1252", "Windows, Western Europe (1252)"),
+            ("cp1250", "Windows, Central Europe (1250)"),
+            ("cp1251", "Windows, Cyrillic (1251)"),
+            ("iso-8859-15", "ISO 8859-15"),
+            ("cp850", "DOS, Western Europe (850)"),
+            ("mac-roman", "Mac Roman"),
+            ("shift_jis", "Shift JIS"),
+            ("gb18030", "GB 18030"),
+        ],
+    )
+    delimiter = forms.ChoiceField(
+        required=False,
+        choices=[("", "Detect it"), (",", "Comma"), (";", "Semicolon"), ("tab", "Tab"), ("|", "Pipe")],
+    )
+    preamble = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=1000,
+        label="Lines before the header",
+        help_text="Empty: detect",
+    )
+    has_header = forms.ChoiceField(
+        required=False,
+        label="Header",
+        choices=[("", "Detect it"), ("yes", "There is one"), ("no", "There is none")],
+    )
+
+    @classmethod
+    def of(cls, feed: Feed) -> Self:
+        """The form with what was said before."""
+        said = dict(feed.said)
+        if said.get("delimiter") == "\t":
+            said["delimiter"] = "tab"
+        if "has_header" in said:
+            said["has_header"] = "yes" if said["has_header"] else "no"
+        return cls(initial=said)
+
+    def said(self) -> dict[str, Any]:
+        """What was said; what is to be detected is left out."""
+        data = self.cleaned_data
+        said: dict[str, Any] = {name: data[name] for name in ("encoding", "delimiter") if data[name]}
+        if said.get("delimiter") == "tab":
+            said["delimiter"] = "\t"
+        if data["preamble"] is not None:
+            said["preamble"] = data["preamble"]
+        if data["has_header"]:
+            said["has_header"] = data["has_header"] == "yes"
+        return said

@@ -1,0 +1,173 @@
+"""Importing a feed: chunk by chunk, rows, deliveries and their events in one transaction each, with the
+position from which the next chunk is read. A crash resumes at the last committed chunk; no row twice."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
+from django.conf import settings
+from django.db import DataError, connection, transaction
+
+from deliveries.commands import Parcel, create_deliveries
+from feeds.commands import locked
+from feeds.errors import Incomplete
+from feeds.events import FeedImported
+from feeds.mapping import BoundMapping, Mapping, RowError
+from feeds.models import Feed, FeedStatus, Row
+from feeds.reading import Position, Record
+from feeds.results import UNMENDED
+from feeds.source import read_rows
+from outbox import sql
+from outbox.outcomes import Defer, NextStep, Outcome
+from outbox.publishing import publish
+
+WINDOW_WAIT = 0.5  # seconds until a feed with a full window is looked at again
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRow:
+    """A row as it will be stored; without a parcel it is invalid."""
+
+    record: Record
+    parcel: Parcel | None
+    code: str = ""
+    error: str = ""
+    seen_by_check: bool = True  # False: invalid for a reason that only the rendering finds
+
+
+def chunk_size() -> int:
+    # SQLite has one writer, whom a long transaction would keep from all others.
+    return 2000 if connection.vendor == "postgresql" else 500
+
+
+def import_chunk(feed_id: uuid.UUID) -> Callable[[], Outcome] | Defer | None:
+    """Reads and renders the next chunk, outside any transaction; what it returns writes it in one.
+
+    Defers itself while a window of the feed's deliveries has never been attempted: so a slow
+    destination holds back its own import, and rows that keep failing do not.
+    """
+    feed = Feed.objects.get(id=feed_id)
+    if feed.import_done or feed.status not in (FeedStatus.DELIVERING, FeedStatus.PAUSED):
+        return None
+    if feed.created - feed.tried >= settings.IMPORT_WINDOW:
+        return Defer(WINDOW_WAIT)
+    start = Position.from_json(feed.position) if feed.position else None
+    records, position = read_rows(feed, start, chunk_size())
+    rows = _render(feed, records)
+    return lambda: _write(feed, rows, position)
+
+
+def _render(feed: Feed, records: Sequence[Record]) -> list[ImportedRow]:
+    document = orjson.dumps(feed.mapping).decode()
+    bound = _bound(document, tuple(feed.columns), feed.destination.method)
+    rows = []
+    for record in records:
+        if record.error:
+            seen = record.code != UNMENDED[0]
+            rows.append(ImportedRow(record, None, record.code, record.error, seen_by_check=seen))
+            continue
+        try:
+            rendered = bound.render(record.cells)
+        except RowError as exc:
+            rows.append(ImportedRow(record, None, exc.code, str(exc), seen_by_check=False))
+        else:
+            parcel = Parcel(
+                record.number, rendered.method, rendered.path, rendered.content_type, rendered.body.decode()
+            )
+            rows.append(ImportedRow(record, parcel))
+    return rows
+
+
+@lru_cache(maxsize=32)
+def _bound(document: str, columns: tuple[str, ...], method: str) -> BoundMapping:
+    return Mapping.parse(orjson.loads(document)).bind(columns, default_method=method)
+
+
+def _write(read: Feed, rows: Sequence[ImportedRow], position: Position) -> Outcome:
+    feed = locked(read.id)
+    if feed.position != read.position or feed.import_done:
+        return NextStep()  # somebody else was here
+    if feed.status not in (FeedStatus.DELIVERING, FeedStatus.PAUSED):
+        return None
+    if not rows:
+        _finish(feed, position)
+        return None
+    try:
+        with transaction.atomic():
+            _insert(feed, rows)
+    except DataError:
+        rows = _refused_one_by_one(feed, rows)
+    found_late = sum(row.parcel is None and not row.seen_by_check for row in rows)
+    feed.position = position.to_json()
+    feed.created += sum(row.parcel is not None for row in rows)
+    feed.invalid += found_late
+    feed.failed += found_late
+    feed.pending -= found_late
+    feed.save(update_fields=["position", "created", "invalid", "failed", "pending"])
+    return NextStep()
+
+
+def _finish(feed: Feed, position: Position) -> None:
+    if position.row != feed.total:
+        raise Incomplete(
+            f"The check counted {feed.total} rows and the import {position.row}: "
+            f"the stored file has changed since. Upload it again."
+        )
+    feed.import_done = True
+    feed.save(update_fields=["import_done"])
+    publish(FeedImported(correlation_id=feed.id, conversation_id=feed.id))
+
+
+def _refused_one_by_one(feed: Feed, rows: Sequence[ImportedRow]) -> list[ImportedRow]:
+    """The database refuses something in the chunk: the row that it is in becomes invalid, alone."""
+    written = []
+    for row in rows:
+        try:
+            with transaction.atomic():
+                _insert(feed, [row])
+            written.append(row)
+        except DataError as exc:
+            bad = ImportedRow(
+                row.record._replace(cells=()),
+                None,
+                "not_storable",
+                f"The row cannot be stored: {exc}"[:500],
+                seen_by_check=row.seen_by_check and row.parcel is None,
+            )
+            _insert(feed, [bad])
+            written.append(bad)
+    return written
+
+
+def _insert(feed: Feed, rows: Sequence[ImportedRow]) -> None:
+    sql.insert(
+        Row._meta.db_table,
+        (
+            "feed_id", "number", "line", "cells", "invalid", "tried", "outcome", "outcome_seq",
+            "attempts", "code", "error",
+        ),
+        [
+            (
+                feed.id,
+                row.record.number,
+                row.record.line,
+                orjson.dumps(row.record.cells).decode(),
+                row.parcel is None,
+                False,
+                "" if row.parcel else "failed",
+                0,
+                0,
+                row.code,
+                row.error,
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+    create_deliveries(
+        group_id=feed.id,
+        destination_id=feed.destination_id,
+        lane_id=feed.lane_id,
+        parcels=[row.parcel for row in rows if row.parcel],
+    )

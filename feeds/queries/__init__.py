@@ -1,0 +1,38 @@
+"""What the pages read. Nothing here walks a whole feed: pages are read by key, samples tell of the rest,
+and counts come from the feed's own ledger."""
+
+from feeds.queries.destinations import get_destination, health, sample_request, visible_destinations
+from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
+from feeds.queries.groups import failed_groups
+from feeds.queries.live import live
+from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds, start_document
+from feeds.queries.pace import chart
+from feeds.queries.preview import first_records, first_requests, preview
+from feeds.queries.results import RESULT_FILES, result_rows
+from feeds.queries.rows import Show, row_story, rows_page
+
+__all__ = [
+    "RESULT_FILES",
+    "Show",
+    "Viewer",
+    "chart",
+    "failed_groups",
+    "feeds_page",
+    "first_records",
+    "first_requests",
+    "get_destination",
+    "get_feed",
+    "health",
+    "live",
+    "mapping_versions",
+    "newest_mappings",
+    "preview",
+    "result_rows",
+    "row_story",
+    "rows_page",
+    "sample_feeds",
+    "sample_request",
+    "start_document",
+    "visible_destinations",
+    "visible_feeds",
+]

@@ -1,0 +1,51 @@
+"""Which feeds a person sees."""
+
+import uuid
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q, QuerySet
+from django.http import Http404
+
+from deliveries.models import Destination
+from feeds.models import Feed, FeedStatus
+from feeds.queries.pages import Page, cut
+
+FEEDS_A_PAGE = 25
+
+Viewer = AbstractBaseUser | AnonymousUser
+
+
+def visible_feeds(user: Viewer) -> QuerySet[Feed]:
+    """The feeds that this person may see: their own, and those to their groups' destinations; admins all."""
+    feeds = Feed.objects.select_related("destination", "owner")
+    if getattr(user, "is_staff", False):
+        return feeds
+    theirs = Destination.objects.filter(group__user=user.pk).values("id")
+    return feeds.filter(Q(owner_id=user.pk) | Q(destination__in=theirs))
+
+
+def get_feed(user: Viewer, feed_id: uuid.UUID) -> Feed:
+    """Raises Http404 for a feed that is another's just as for one that is not there."""
+    feed = visible_feeds(user).filter(id=feed_id).first()
+    if feed is None:
+        raise Http404
+    return feed
+
+
+def feeds_page(user: Viewer, *, search: str = "", status: str = "", before: str = "") -> Page[Feed]:
+    """The newest first; an id tells the time of its making."""
+    feeds = visible_feeds(user).order_by("-id")
+    if search:
+        feeds = feeds.filter(name__icontains=search)
+    if status in FeedStatus.values:
+        feeds = feeds.filter(status=status)
+    if (key := _as_uuid(before)) is not None:
+        feeds = feeds.filter(id__lt=key)
+    return cut(feeds[: FEEDS_A_PAGE + 1], FEEDS_A_PAGE, "id")
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,33 @@
+"""Mappings as they are chosen from, and the feeds that they are tried on."""
+
+from django.db.models import QuerySet
+
+from feeds.models import Feed, Mapping
+from feeds.queries.feeds import Viewer, visible_feeds
+
+VERSIONS_SHOWN = 20
+SAMPLES = 20
+
+
+def newest_mappings() -> list[Mapping]:
+    """Each mapping in its newest version, by name."""
+    newest: dict[str, Mapping] = {}
+    for mapping in Mapping.objects.order_by("name", "version")[:2000]:
+        newest[mapping.name] = mapping
+    return list(newest.values())
+
+
+def mapping_versions(name: str) -> QuerySet[Mapping]:
+    """The newest first."""
+    return Mapping.objects.filter(name=name).order_by("-version")[:VERSIONS_SHOWN]
+
+
+def sample_feeds(user: Viewer) -> list[Feed]:
+    """The newest feeds with rows, to show on them what a mapping does."""
+    return list(visible_feeds(user).filter(total__gt=0).order_by("-id")[:SAMPLES])
+
+
+def start_document(feed: Feed | None) -> dict[str, object]:
+    """A mapping to begin with: every column of the feed under its own name, ready to be changed."""
+    columns = feed.columns if feed else ["sku", "price"]
+    return {"fields": {column: {"to": column, "type": "text"} for column in columns}}

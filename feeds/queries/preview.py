@@ -1,0 +1,134 @@
+"""What a checked feed holds and what would be sent, before anything is."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from deliveries.models import Destination
+from deliveries.sending import target_url
+from feeds.commands import earlier_feed
+from feeds.mapping import BoundMapping, Mapping, MappingError, RowError
+from feeds.models import Feed
+from feeds.reading import Dialect, Record
+from feeds.source import read_rows
+
+LOOKED_AT = 5000  # rows in which invalid ones are looked for
+FIRST_ROWS = 8
+ODD_ROWS = 10
+REQUESTS = 3
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ", ": "comma and space", "": "none"}
+HIDDEN = "••••••••"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRequest:
+    """What one row will be sent as; or why it will not be."""
+
+    number: int
+    method: str = ""
+    url: str = ""
+    path: str = ""
+    content_type: str = ""
+    headers: Sequence[tuple[str, str]] = field(default_factory=list)
+    body: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A feed as it was read."""
+
+    facts: Sequence[tuple[str, str]]
+    columns: Sequence[str]
+    rows: Sequence[Record]
+    odd: Sequence[Record]  # invalid ones, as far as they were looked for
+    reasons: Sequence[tuple[str, int]]
+    all_seen: bool  # every invalid row was among those looked at
+    requests: Sequence[FirstRequest]
+    problem: str  # the mapping does not fit
+    seconds: float | None  # to send it at the destination's rate
+    done_at: datetime | None
+    earlier: Feed | None
+
+
+def preview(feed: Feed) -> Preview:
+    records = first_records(feed, LOOKED_AT)
+    odd = [record for record in records if record.error]
+    good = [record for record in records if not record.error]
+    problem = ""
+    requests: list[FirstRequest] = []
+    try:
+        requests = first_requests(feed.mapping, feed.columns, good[:REQUESTS], feed.destination)
+    except MappingError as exc:
+        problem = str(exc)
+    seconds = feed.pending / feed.destination.rate if feed.destination.rate else None
+    return Preview(
+        facts=_facts(feed),
+        columns=feed.columns,
+        rows=good[:FIRST_ROWS],
+        odd=odd[:ODD_ROWS],
+        reasons=Counter(record.code for record in odd).most_common(),
+        all_seen=len(odd) >= feed.invalid,
+        requests=requests,
+        problem=problem,
+        seconds=seconds,
+        done_at=timezone.now() + timedelta(seconds=seconds) if seconds else None,
+        earlier=earlier_feed(feed),
+    )
+
+
+def first_records(feed: Feed, limit: int) -> list[Record]:
+    """The first rows of the file; none when it was cleared away."""
+    if not feed.columns or not feed.plain_path.exists():
+        return []
+    return read_rows(feed, None, limit)[0]
+
+
+def _facts(feed: Feed) -> list[tuple[str, str]]:
+    dialect = Dialect.from_json(feed.dialect)
+    delimiter = _DELIMITERS.get(dialect.delimiter, dialect.delimiter)
+    header = "first line" if dialect.has_header else "none; columns are numbered"
+    if dialect.has_header and dialect.preamble:
+        header = f"line {dialect.preamble + 1}"
+    facts = [
+        ("Encoding", dialect.encoding.upper()),
+        ("Delimiter", delimiter),
+        ("Header", header),
+        ("Columns", f"{len(feed.columns):,}"),
+    ]
+    if dialect.preamble:
+        facts.append(("Skipped before it", f"{dialect.preamble} line{'s' if dialect.preamble > 1 else ''}"))
+    return facts
+
+
+def first_requests(
+    document: Any, columns: Sequence[str], records: Sequence[Record], destination: Destination
+) -> list[FirstRequest]:
+    """The requests that these rows become. Raises MappingError when the mapping does not fit them."""
+    bound = Mapping.parse(document).bind(columns, default_method=destination.method)
+    return [_request(bound, record, destination) for record in records]
+
+
+def _request(bound: BoundMapping, record: Record, destination: Destination) -> FirstRequest:
+    try:
+        rendered = bound.render(record.cells)
+    except RowError as exc:
+        return FirstRequest(record.number, error=str(exc))
+    headers = [(name, HIDDEN) for name in destination.headers]
+    if rendered.content_type:
+        headers.append(("Content-Type", rendered.content_type))
+    headers.append(("Idempotency-Key", "the row's own key, the same for each attempt"))
+    return FirstRequest(
+        record.number,
+        method=rendered.method,
+        url=target_url(destination.url, rendered.path),
+        path=rendered.path,
+        content_type=rendered.content_type,
+        headers=headers,
+        body=rendered.body.decode(errors="replace"),
+    )

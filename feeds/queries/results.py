@@ -1,0 +1,70 @@
+"""The rows of the three result files."""
+
+from collections.abc import Iterator, Sequence
+
+from feeds.models import Feed, FeedStatus, Row
+from feeds.queries.rows import cells
+from feeds.reading import Position, Record
+from feeds.reasons import group_key
+from feeds.results import ResultRow
+from feeds.source import read_rows
+
+RESULT_FILES = {
+    "succeeded": ("succeeded",),
+    "failed": ("failed",),
+    "not-processed": ("", "cancelled"),
+}
+RESULT_CHUNK = 1000
+_MISREAD = ("stray_quote", "unclosed_quote")  # codes of rows whose cells are not certain
+
+
+def result_rows(feed: Feed, kind: str, *, group: str = "") -> Iterator[ResultRow]:
+    """The rows of one result file, by number: from the database, and past its end from the file.
+
+    With `group` only the failed rows of that group (feeds.reasons).
+    """
+    for row in _stored(feed, RESULT_FILES[kind]):
+        if group and group_key(row.http_status, row.code, row.error) != group:
+            continue
+        yield ResultRow(
+            cells=cells(row),
+            status=row.outcome or "pending",
+            http_status=row.http_status,
+            attempts=row.attempts,
+            error_code=row.code,
+            error=row.error,
+            misread=row.code in _MISREAD,
+        )
+    if kind != "succeeded" and not group:
+        yield from _unreached(feed, invalid=kind == "failed")
+
+
+def _stored(feed: Feed, outcomes: Sequence[str]) -> Iterator[Row]:
+    after = 0
+    rows = Row.objects.filter(feed_id=feed.id, outcome__in=outcomes).order_by("number")
+    while chunk := list(rows.filter(number__gt=after)[:RESULT_CHUNK]):
+        yield from chunk
+        after = chunk[-1].number
+
+
+def _unreached(feed: Feed, *, invalid: bool) -> Iterator[ResultRow]:
+    """Rows that the import has not come to, and may never come to."""
+    status = "cancelled" if feed.status == FeedStatus.CANCELLED else "pending"
+    for record in unimported(feed):
+        if invalid and record.error:
+            misread = record.code in _MISREAD
+            yield ResultRow(record.cells, "failed", None, 0, record.code, record.error, misread)
+        elif not invalid and not record.error:
+            yield ResultRow(record.cells, status, None, 0)
+
+
+def unimported(feed: Feed) -> Iterator[Record]:
+    """What the file holds beyond the last imported row."""
+    if feed.import_done or not feed.columns or not feed.plain_path.exists():
+        return
+    position = Position.from_json(feed.position) if feed.position else None
+    while True:
+        records, position = read_rows(feed, position, RESULT_CHUNK)
+        if not records:
+            return
+        yield from records

@@ -1,0 +1,123 @@
+"""How numbers, times and statuses are written on the pages."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from feeds.models import Feed, Row
+from outbox.heartbeats import worker_lives
+from outbox.models import Handling, State
+
+register = template.Library()
+
+NOTHING = "\N{EN DASH}"
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@register.filter
+def number(value: int | None) -> str:
+    """12345 → 12,345."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """5400 → 1 h 30 min; the two largest units."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.0005 else "no time"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    left = round(seconds)
+    parts: list[str] = []
+    for size, name in _UNITS:
+        if left >= size and len(parts) < 2:
+            parts.append(f"{left // size} {name}")
+            left %= size
+    return " ".join(parts)
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString | str:
+    """A point in time, in UTC; the page's script shows it in the reader's own zone."""
+    if value is None:
+        return NOTHING
+    today = value.date() == timezone.now().date()
+    text = f"{value:%H:%M:%S}" if today else f"{value:%Y-%m-%d %H:%M}"
+    return format_html('<time datetime="{}" data-local>{} UTC</time>', value.isoformat(), text)
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """Requests a second."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"
+
+
+@register.filter
+def pretty(text: str) -> str:
+    """JSON over several lines; anything else as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+@register.filter
+def shown(text: str) -> str:
+    """A cell's value, so that emptiness is seen."""
+    return text if text.strip() else "(empty)" if not text else "(blank)"
+
+
+@register.filter
+def bar(feed: Feed) -> list[tuple[str, int, int]]:
+    """The ledger as pieces of a bar of 1000: (kind, from, width). However little of a kind, it is seen."""
+    pieces, x = [], 0
+    for kind in ("succeeded", "failed", "cancelled"):
+        count: int = getattr(feed, kind)
+        if count and feed.total:
+            width = min(1000 - x, max(6, round(1000 * count / feed.total)))
+            pieces.append((kind, x, width))
+            x += width
+    return pieces
+
+
+@register.filter
+def not_processed(feed: Feed) -> int:
+    return feed.pending + feed.cancelled
+
+
+@register.filter
+def row_cells(row: Row) -> str:
+    """The first cells of a row, on one line."""
+    return " · ".join(str(cell) for cell in json.loads(row.cells)[:6])
+
+
+@register.filter
+def outcome(row: Row) -> str:
+    return "invalid" if row.invalid else row.outcome or "waiting"
+
+
+@register.filter
+def age(value: datetime | None, now: datetime) -> str:
+    """How long ago it was."""
+    return NOTHING if value is None else duration(max(0.0, (now - value).total_seconds()))
+
+
+@register.inclusion_tag("feeds/_banner.html", takes_context=True)
+def banner(context: dict[str, Any]) -> dict[str, Any]:
+    """What stands still by our fault, for admins."""
+    if not getattr(context.get("user"), "is_staff", False):
+        return {}
+    return {
+        "no_worker": not worker_lives(),
+        "parked": Handling.objects.filter(state=State.PARKED).exists(),
+    }

@@ -1,0 +1,27 @@
+"""Who asks. The middleware has seen to it that somebody is signed in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django_htmx.middleware import HtmxDetails
+
+
+class SignedIn(HttpRequest):
+    user: User
+    htmx: HtmxDetails
+
+
+def for_admins(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The page is refused to everybody else."""
+
+    @wraps(view)
+    def checked(request: SignedIn, *args: Any, **arguments: Any) -> HttpResponse:
+        if not request.user.is_staff:
+            raise PermissionDenied
+        return view(request, *args, **arguments)
+
+    return checked

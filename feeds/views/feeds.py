@@ -1,0 +1,168 @@
+"""The list of feeds, the upload, and a feed's own page."""
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+
+from feeds import commands, queries
+from feeds.errors import FeedError, WrongState
+from feeds.forms import CorrectionForm, UploadForm
+from feeds.models import Feed, FeedStatus
+from feeds.views.access import SignedIn
+
+DEEDS_SHOWN = 20
+RETRY_SECONDS = 8.0  # a browser waits; another click goes on
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("feeds:list")
+
+
+def list_feeds(request: SignedIn) -> HttpResponse:
+    search, status = request.GET.get("q", "").strip(), request.GET.get("status", "")
+    page = queries.feeds_page(
+        request.user, search=search, status=status, before=request.GET.get("before", "")
+    )
+    context = {"page": page, "search": search, "status": status, "statuses": FeedStatus}
+    return render(request, "feeds/list.html", context)
+
+
+def upload(request: SignedIn) -> HttpResponse:
+    form = UploadForm(request.POST or None, request.FILES or None, user=request.user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            feeds = form.create_feeds(owner_id=request.user.pk)
+        except FeedError as exc:
+            form.add_error(None, str(exc))
+        except OSError as exc:
+            form.add_error(
+                None,
+                f"The file could not be stored ({exc.strerror or exc}). Nothing of it was kept and nothing "
+                f"is sent. Ask an admin to make room, then upload it again.",
+            )
+        else:
+            return _after_upload(request, feeds)
+    status = 422 if form.is_bound and form.errors and not request.htmx else 200
+    return render(request, "feeds/upload.html", {"form": form}, status=status)
+
+
+def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:
+    url = reverse("feeds:feed", args=[feeds[0].id]) if len(feeds) == 1 else reverse("feeds:list")
+    if len(feeds) > 1:
+        messages.success(request, f"{len(feeds)} files are uploaded and being read.")
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
+def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    feed = queries.get_feed(request.user, feed_id)
+    context: dict[str, object] = {"feed": feed, "live": queries.live(feed)}
+    if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
+        context["correction"] = CorrectionForm.of(feed)
+    if feed.status == FeedStatus.READY:
+        context["preview"] = queries.preview(feed)
+    else:
+        context["chart"] = queries.chart(feed)
+        context["groups"] = queries.failed_groups(feed) if feed.failed and not feed.rows_deleted else None
+        context["deeds"] = list(feed.deeds.select_related("user").order_by("-id")[:DEEDS_SHOWN])
+    return render(request, "feeds/feed.html", context)
+
+
+def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """The part of the page that moves; the whole page again once the feed has changed its status."""
+    feed = queries.get_feed(request.user, feed_id)
+    if request.GET.get("status") != feed.status:
+        return HttpResponseClientRefresh()
+    context = {"feed": feed, "live": queries.live(feed), "chart": queries.chart(feed)}
+    return render(request, "feeds/_live.html", context)
+
+
+def groups(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """Why rows failed, while they do."""
+    feed = queries.get_feed(request.user, feed_id)
+    context = {
+        "feed": feed,
+        "groups": queries.failed_groups(feed) if feed.failed and not feed.rows_deleted else None,
+    }
+    return render(request, "feeds/_groups.html", context | {"live": queries.live(feed)})
+
+
+class Button(NamedTuple):
+    """What a button does, and how it is told."""
+
+    command: Callable[[uuid.UUID], None]
+    done: str
+    sentence: str
+
+
+BUTTONS = {
+    "send": Button(commands.release, "sent", "The feed is on its way."),
+    "pause": Button(commands.pause, "paused", "The feed is paused. Rows that are not sent yet wait."),
+    "resume": Button(commands.resume, "resumed", "The feed goes on."),
+    "cancel": Button(commands.cancel, "cancelled", "The feed is cancelled. What had arrived stays arrived."),
+}
+
+
+@require_POST
+def act(request: SignedIn, feed_id: uuid.UUID, action: str) -> HttpResponse:
+    """A button: a second click, or somebody else's a moment earlier, is told and does nothing."""
+    feed = queries.get_feed(request.user, feed_id)
+    if action not in BUTTONS:
+        raise Http404
+    button = BUTTONS[action]
+    try:
+        with transaction.atomic():
+            button.command(feed.id)
+            commands.note_deed(feed.id, user_id=request.user.pk, what=button.done)
+    except WrongState as exc:
+        messages.warning(request, f"{exc} This is how it stands now.")
+    except Feed.DoesNotExist as exc:
+        raise Http404 from exc
+    else:
+        messages.success(request, button.sentence)
+    return redirect("feeds:feed", feed.id)
+
+
+@require_POST
+def correct(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """Reads the file again as the person says that it is written."""
+    feed = queries.get_feed(request.user, feed_id)
+    form = CorrectionForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Give the lines before the header as a number from 0 to 1000.")
+        return redirect("feeds:feed", feed.id)
+    try:
+        with transaction.atomic():
+            commands.correct(feed.id, said=form.said())
+            commands.note_deed(feed.id, user_id=request.user.pk, what="corrected", detail="how it is read")
+    except WrongState as exc:
+        messages.warning(request, f"{exc} This is how it stands now.")
+    return redirect("feeds:feed", feed.id)
+
+
+@require_POST
+def retry(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """Sends failed rows again: all, or those of one group."""
+    feed = queries.get_feed(request.user, feed_id)
+    group = request.POST.get("group", "")[:16]
+    began = time.monotonic()
+    try:
+        count = commands.retry_failed(feed.id, group=group, seconds=RETRY_SECONDS)
+    except WrongState as exc:
+        messages.warning(request, f"{exc} This is how it stands now.")
+        return redirect("feeds:feed", feed.id)
+    if not count:
+        messages.info(request, "No failed row is left there that could be sent again.")
+    else:
+        commands.note_deed(feed.id, user_id=request.user.pk, what="retried", detail=f"{count:,} rows")
+        more = " There are more: press once more." if time.monotonic() - began > RETRY_SECONDS else ""
+        messages.success(request, f"{count:,} rows are sent again.{more}")
+    return redirect("feeds:feed", feed.id)

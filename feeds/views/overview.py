@@ -1,0 +1,48 @@
+"""What admins look at: what stands still, what waits, who works."""
+
+from datetime import datetime
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from deliveries.models import Destination
+from feeds import queries
+from feeds.views.access import SignedIn, for_admins
+from outbox import parking
+from outbox import queries as outbox
+
+DESTINATIONS_SHOWN = 100
+
+
+@for_admins
+def overview(request: SignedIn) -> HttpResponse:
+    status = outbox.status()
+    health = queries.health(list(Destination.objects.order_by("name")[:DESTINATIONS_SHOWN]))
+    context = {
+        "status": status,
+        "parked": outbox.parked_groups(),
+        "health": sorted(health, key=lambda each: each.state == "healthy"),
+        "workers": sum(process.kind == "worker" for process in status.processes),
+        "backlog": sum(handler.ready for handler in status.handlers),
+        "oldest": min((h.oldest_ready for h in status.handlers if h.oldest_ready), default=None),
+    }
+    template = "feeds/overview/_parts.html" if request.htmx else "feeds/overview/show.html"
+    return render(request, template, context)
+
+
+@require_POST
+@for_admins
+def retry_parked(request: SignedIn) -> HttpResponse:
+    """Runs a group of parked work again, as it was when the page was shown."""
+    try:
+        until = datetime.fromisoformat(request.POST.get("until", ""))
+        error_id = int(request.POST.get("error_id", ""))
+    except ValueError:
+        messages.warning(request, "Reload the page and press the button once more.")
+        return redirect("feeds:overview")
+    count = parking.retry_all(handler=request.POST.get("handler"), error_id=error_id, until=until)
+    told = f"{count:,} run again." if count else "Somebody was faster: nothing is parked there any more."
+    messages.success(request, told)
+    return redirect("feeds:overview")

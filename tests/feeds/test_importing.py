@@ -1,0 +1,79 @@
+"""A failed file that comes back, mended or not, through the real import on the suite's database."""
+
+import io
+
+import pytest
+from django.db import transaction
+
+from deliveries.commands import add_destination
+from deliveries.models import Payload
+from feeds import commands, handlers
+from feeds.events import FeedCreated, FeedReleased
+from feeds.models import Feed, Row
+from outbox.outcomes import NextStep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HEADER = "sku,price,_status,_http_status,_attempts,_error_code,_error\n"
+
+
+@pytest.fixture
+def send(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    destination = add_destination(name="shop", url="https://shop.example/products")
+
+    def run(text: str) -> Feed:
+        feed = commands.create_feed(
+            content=io.BytesIO(text.encode()), name="f.csv", destination=destination, send_at_once=True
+        )
+        check = handlers.check_feed(FeedCreated(correlation_id=feed.id))
+        assert check is not None
+        with transaction.atomic():
+            check()
+        while True:
+            write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
+            assert callable(write)
+            with transaction.atomic():
+                if not isinstance(write(), NextStep):
+                    break
+        feed.refresh_from_db()
+        return feed
+
+    return run
+
+
+def test_the_result_columns_of_a_mended_file_are_not_sent(send):
+    feed = send(HEADER + "A1,9.50,failed,422,1,http_422,No price\n")
+    assert feed.columns == ["sku", "price"]
+    assert Payload.objects.get().body == '{"sku":"A1","price":"9.50"}'
+    assert Row.objects.get(feed_id=feed.id).cells == '["A1","9.50"]'
+
+
+def test_a_row_with_a_mark_in_it_is_refused_and_the_ledger_adds_up(send):
+    feed = send(HEADER + 'A1,9.50,failed,,0,,\nA2,"[[mend: no cell]]",failed,,0,too_few_cells,short\n')
+    assert (feed.total, feed.failed, feed.invalid, feed.pending) == (2, 1, 1, 1)
+    refused = Row.objects.get(feed_id=feed.id, number=2)
+    assert (refused.code, refused.outcome, refused.invalid) == ("not_mended", "failed", True)
+    assert Payload.objects.count() == 1
+
+
+def test_a_short_row_of_such_a_file_is_invalid_once(send):
+    feed = send(HEADER + "A1,9.50,failed,,0,,\nA2,failed,,0,,\n")
+    assert (feed.total, feed.failed, feed.invalid, feed.pending) == (2, 1, 1, 1)
+    assert Row.objects.get(feed_id=feed.id, number=2).code == "too_few_cells"
+
+
+def test_an_import_that_is_repeated_writes_nothing_twice(send, monkeypatch):
+    # Given two workers that read the same chunk
+    feed = send("sku,price\nA1,9.50\nA2,3.00\n")
+    Feed.objects.filter(id=feed.id).update(import_done=False, position=None)
+    write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
+    assert callable(write)
+    Feed.objects.filter(id=feed.id).update(position=feed.position, import_done=True)
+    # When the second of them writes
+    with transaction.atomic():
+        write()
+    # Then the feed and its rows are as the first left them
+    feed.refresh_from_db()
+    assert (feed.total, feed.pending, feed.created) == (2, 2, 2)
+    assert Row.objects.filter(feed_id=feed.id).count() == 2

@@ -1,0 +1,102 @@
+"""The admin: destinations are edited with their lanes, the ledger is read and acted on."""
+
+import pytest
+from django.urls import reverse
+
+from deliveries.models import Destination
+from outbox.models import Lane
+
+pytestmark = pytest.mark.django_db
+
+
+def form_of(destination, **changes):
+    return {
+        "name": destination.name, "url": destination.url, "method": "POST", "headers": "X-Key: ••••••••",
+        "signing_secret": "", "rate": "", "concurrency": "", "timeout": "10", "max_attempts": "10",
+        "retry_first": "60", "retry_factor": "3", "retry_cap": "86400", "success_path": "",
+        "success_value": "", "statuses": "{}",
+    } | changes  # fmt: skip
+
+
+@pytest.fixture
+def page(destination):
+    return reverse("admin:deliveries_destination_change", args=[destination.id])
+
+
+def test_a_secret_is_never_shown_and_kept_where_its_dots_are_left(as_, admin, destination, page):
+    browser = as_(admin)
+    assert "very-secret" not in browser.get(page).text
+
+    answer = browser.post(page, form_of(destination, rate="5"))
+    assert answer.status_code == 302, answer.text
+    destination.refresh_from_db()
+    assert destination.headers == {"X-Key": "very-secret"}
+
+
+def test_limits_reach_the_lane(as_, admin, destination, page):
+    as_(admin).post(page, form_of(destination, rate="5", concurrency="2", timeout="7"))
+    lane = Lane.objects.get(id=destination.lane_id)
+    assert (lane.interval, lane.max_slots, lane.act_limit) == (0.2, 2, 7.0)
+
+
+def test_a_destination_made_in_the_admin_has_a_lane(as_, admin, destination):
+    answer = as_(admin).post(
+        reverse("admin:deliveries_destination_add"),
+        form_of(destination, name="second", headers="Authorization: Bearer x"),
+    )
+    assert answer.status_code == 302, answer.text
+    made = Destination.objects.get(name="second")
+    assert Lane.objects.filter(id=made.lane_id).exists()
+    assert made.headers == {"Authorization": "Bearer x"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"url": "ftp://x"},
+        {"rate": "0"},
+        {"headers": "no colon"},
+        {"headers": "X-New: ••••••••"},
+        {"statuses": '{"404": "maybe"}'},
+        {"signing_secret": "short"},
+        {"timeout": "0"},
+    ],
+)
+def test_a_destination_that_cannot_work_is_refused_in_the_form(as_, admin, destination, page, changes):
+    answer = as_(admin).post(page, form_of(destination, **changes))
+    assert answer.status_code == 200
+    assert "errorlist" in answer.text
+
+
+@pytest.mark.parametrize("model", ["feeds_feed", "feeds_mapping", "deliveries_delivery", "auth_user"])
+def test_lists_open_and_nothing_is_counted_in_full(
+    as_, admin, delivering, model, django_assert_max_num_queries
+):
+    browser = as_(admin)
+    with django_assert_max_num_queries(12) as asked:
+        answer = browser.get(reverse(f"admin:{model}_changelist"))
+    assert answer.status_code == 200
+    if model in ("feeds_feed", "deliveries_delivery"):
+        assert not [q for q in asked.captured_queries if "COUNT(*)" in q["sql"]]
+
+
+def test_a_deliverys_page_shows_payload_and_attempts(as_, admin, delivering):
+    from deliveries.models import Attempt, Delivery
+
+    delivery = Delivery.objects.order_by("id")[0]
+    Attempt.objects.create(
+        delivery_id=delivery.id, number=1, outcome="failed", code="http_500", message="No."
+    )
+    page = as_(admin).get(reverse("admin:deliveries_delivery_change", args=[delivery.id])).text
+    assert "http_500" in page
+    assert "sku" in page
+
+
+def test_actions_call_commands(as_, admin, delivering):
+    url = reverse("admin:feeds_feed_changelist")
+    browser = as_(admin)
+    for action, status in (("pause", "paused"), ("resume", "completed"), ("cancel", "completed")):
+        answer = browser.post(url, {"action": action, "_selected_action": [str(delivering.id)]}, follow=True)
+        assert answer.status_code == 200
+        delivering.refresh_from_db()
+        assert delivering.status == status

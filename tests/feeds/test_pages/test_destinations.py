@@ -1,0 +1,140 @@
+"""Destinations, mappings and the overview."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import Group
+from django.urls import reverse
+from django.utils import timezone
+
+from deliveries.models import Destination
+from feeds.models import Mapping
+from outbox.models import Error, Handling, Lane, State, Subscription
+from tests.feeds.test_pages.test_admin import form_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_admin_makes_and_changes_a_destination_and_its_secrets_stay_hidden(as_, admin, destination):
+    browser = as_(admin)
+    values = form_of(destination, name="second", headers="Authorization: Bearer top-secret", group="")
+    made = browser.post(reverse("feeds:add_destination"), values)
+    second = Destination.objects.get(name="second")
+    assert made.url == reverse("feeds:destination", args=[second.id])
+
+    url = reverse("feeds:change_destination", args=[second.id])
+    changed = browser.post(url, values | {"headers": "Authorization: ••••••••", "rate": "4"})
+    assert changed.status_code == 302
+    second.refresh_from_db()
+    assert second.headers == {"Authorization": "Bearer top-secret"}
+    assert Lane.objects.get(id=second.lane_id).interval == 0.25
+    for page in (url, made.url):
+        assert "top-secret" not in browser.get(page).text
+
+
+def test_a_name_that_is_taken_is_told_in_the_form(as_, admin, destination):
+    page = as_(admin).post(reverse("feeds:add_destination"), form_of(destination, headers="", group=""))
+    assert "already exists" in page.text
+
+
+@pytest.mark.parametrize("name", ["feeds:add_destination", "feeds:overview"])
+def test_only_admins_change_destinations_and_see_the_overview(as_, owner, name):
+    assert as_(owner).get(reverse(name)).status_code == 403
+
+
+def test_only_admins_open_pause_or_test_a_destination(as_, owner, destination):
+    assert as_(owner).get(reverse("feeds:destination", args=[destination.id])).status_code == 403
+    for action in ("pause", "resume"):
+        url = reverse("feeds:act_destination", args=[destination.id, action])
+        assert as_(owner).post(url).status_code == 403
+    assert not Lane.objects.get(id=destination.lane_id).paused
+
+
+def test_a_destination_is_paused_and_resumed_and_a_second_click_only_tells(as_, admin, destination):
+    browser = as_(admin)
+    for action, paused in (("pause", True), ("pause", True), ("resume", False), ("resume", False)):
+        url = reverse("feeds:act_destination", args=[destination.id, action])
+        assert browser.post(url, follow=True).status_code == 200
+        assert Lane.objects.get(id=destination.lane_id).paused is paused
+
+
+def test_a_destination_of_a_group_is_open_to_its_members_only(as_, owner, other, destination, delivering):
+    group = Group.objects.create(name="Shop team")
+    Destination.objects.filter(id=destination.id).update(group=group)
+    assert destination.url not in as_(other).get(reverse("feeds:destinations")).text
+    assert as_(other).get(reverse("feeds:feed", args=[delivering.id])).status_code == 404
+
+    other.groups.add(group)
+    assert destination.url in as_(other).get(reverse("feeds:destinations")).text
+    assert as_(other).get(reverse("feeds:feed", args=[delivering.id])).status_code == 200
+
+
+def test_a_feed_cannot_be_sent_to_a_destination_of_another_group(as_, owner, destination):
+    from tests.feeds.test_pages.test_feeds import csv_file, upload
+
+    Destination.objects.filter(id=destination.id).update(group=Group.objects.create(name="Shop team"))
+    assert upload(as_(owner), destination, csv_file()).status_code == 422
+
+
+def test_a_test_send_that_is_refused_shows_why(as_, admin, destination):
+    Destination.objects.filter(id=destination.id).update(url="http://127.0.0.1:9/x")
+    url = reverse("feeds:destination", args=[destination.id])
+    page = as_(admin).post(url, {"method": "POST", "path": "", "content_type": "", "body": "{}"}).text
+    assert "ALLOWED_NETWORKS" in page
+    assert "very-secret" not in page
+
+
+def test_a_mapping_is_stored_by_name_and_its_next_version_beside_it(as_, owner):
+    browser = as_(owner)
+    for document in ('{"path": "/a"}', '{"path": "/b"}'):
+        answer = browser.post(reverse("feeds:add_mapping"), {"name": "shop one", "document": document})
+        assert answer.url == reverse("feeds:mapping", args=["shop one"])
+    assert [m.version for m in Mapping.objects.order_by("version")] == [1, 2]
+    assert "/b" in browser.get(answer.url).text
+    assert "/a" in browser.get(answer.url, {"version": "1"}).text
+
+
+def test_a_mapping_that_cannot_work_is_refused_with_its_place(as_, owner):
+    page = as_(owner).post(reverse("feeds:add_mapping"), {"name": "x", "document": '{"pth": "/a"}'})
+    assert "unknown key" in page.text
+    assert not Mapping.objects.exists()
+
+
+def test_the_first_rows_are_shown_as_requests_while_a_mapping_is_written(as_, owner, make_feed):
+    feed = make_feed()
+    url = reverse("feeds:preview_mapping")
+    document = json.dumps({"path": "/{sku}", "fields": {"price": {"to": "cost", "type": "number"}}})
+    page = as_(owner).post(url, {"feed": str(feed.id), "document": document}).text
+    assert "https://shop.example/products/001" in page
+    assert "&quot;cost&quot;: 10.5" in page
+    assert "no column" in as_(owner).post(url, {"feed": str(feed.id), "document": '{"path": "/{x}"}'}).text
+    assert "not valid JSON" in as_(owner).post(url, {"feed": str(feed.id), "document": "{"}).text
+
+
+def test_another_persons_rows_are_not_shown_under_a_mapping(as_, other, make_feed):
+    feed = make_feed()
+    page = as_(other).post(reverse("feeds:preview_mapping"), {"feed": str(feed.id), "document": "{}"}).text
+    assert "Lamp" not in page
+
+
+def test_the_overview_groups_parked_work_and_retries_it_once(as_, admin, delivering):
+    subscription = Subscription.objects.create(
+        event_type="T", handler="t.one", kind="transactional", queue="t.one"
+    )
+    error = Error.objects.create(handler="t.one", exception="ValueError", place="t.py:1", sample="No.")
+    Handling.objects.create(
+        event_id=1, subscription=subscription, lane_id=delivering.lane_id, state=State.PARKED, pos=1,
+        error=error, finished_at=timezone.now(),
+    )  # fmt: skip
+    browser = as_(admin)
+    page = browser.get(reverse("feeds:overview")).text
+    assert "ValueError" in page
+    assert "gave up by our fault" in page
+    values = {"error_id": error.id, "handler": "t.one", "until": timezone.now().isoformat()}
+    assert "1 run again" in browser.post(reverse("feeds:retry_parked"), values, follow=True).text
+    assert "Somebody was faster" in browser.post(reverse("feeds:retry_parked"), values, follow=True).text
+
+
+def test_admins_are_told_on_every_page_when_nothing_moves(as_, admin, owner):
+    assert "no worker is running" in as_(admin).get(reverse("feeds:list")).text
+    assert "no worker is running" not in as_(owner).get(reverse("feeds:list")).text

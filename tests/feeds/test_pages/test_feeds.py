@@ -1,0 +1,273 @@
+"""Uploading a feed, watching it, acting on it."""
+
+import errno
+import io
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
+from django.urls import reverse
+
+from deliveries.commands import change_destination
+from feeds import commands
+from feeds.checking import check
+from feeds.models import Feed, FeedStatus
+from tests.feeds.test_pages.conftest import CSV
+
+pytestmark = pytest.mark.django_db
+
+
+def upload(browser, destination, *files, **fields):
+    data = {"destination": destination.id, "mapping": "", "send_at_once": "", "file": list(files)}
+    return browser.post(reverse("feeds:upload"), data | fields)
+
+
+def csv_file(name="products.csv", content=CSV):
+    return SimpleUploadedFile(name, content, content_type="text/csv")
+
+
+def stored_files(settings):
+    return [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()]
+
+
+def test_an_upload_becomes_a_feed_of_the_uploader_and_leads_to_its_page(as_, owner, destination):
+    answer = upload(as_(owner), destination, csv_file())
+
+    feed = Feed.objects.get()
+    assert answer.url == reverse("feeds:feed", args=[feed.id])
+    assert (feed.name, feed.owner, feed.size, feed.send_at_once) == ("products.csv", owner, len(CSV), False)
+    assert feed.source_path.read_bytes() == CSV
+
+
+def test_several_files_become_several_feeds(as_, owner, destination):
+    answer = upload(as_(owner), destination, csv_file("a.csv"), csv_file("b.csv"), send_at_once="on")
+
+    assert answer.url == reverse("feeds:list")
+    assert set(Feed.objects.values_list("name", "send_at_once")) == {("a.csv", True), ("b.csv", True)}
+
+
+def test_an_upload_by_script_is_led_on_by_a_header(as_, owner, destination):
+    browser = as_(owner)
+    data = {"destination": destination.id, "file": csv_file()}
+    answer = browser.post(reverse("feeds:upload"), data, headers={"HX-Request": "true"})
+    assert answer.headers["HX-Redirect"] == reverse("feeds:feed", args=[Feed.objects.get().id])
+
+
+@pytest.mark.parametrize("files", [[], [csv_file(content=b"")]])
+def test_no_file_or_an_empty_one_is_told_in_the_form(as_, owner, destination, files):
+    answer = upload(as_(owner), destination, *files)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert not Feed.objects.exists()
+
+
+def test_a_full_disk_is_told_in_the_form_and_nothing_is_half_written(
+    as_, owner, destination, settings, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(commands, "_blocks", full)
+    answer = upload(as_(owner), destination, csv_file())
+
+    assert answer.status_code == 422
+    assert "No space left on device" in answer.text
+    assert not Feed.objects.exists()
+    assert not stored_files(settings)
+
+
+def test_a_disk_that_is_full_while_the_upload_is_received_gives_a_plain_page(
+    as_, owner, destination, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("django.core.files.uploadedfile.TemporaryUploadedFile.write", full, raising=False)
+    answer = upload(as_(owner), destination, csv_file())
+
+    assert answer.status_code == 507
+    assert "The disk is full" in answer.text
+
+
+def test_a_database_that_is_away_gives_a_plain_page_and_nothing_is_half_written(
+    as_, owner, destination, settings, monkeypatch
+):
+    def away(*_):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("feeds.commands.deliveries.open_group", away)
+    answer = upload(as_(owner), destination, csv_file())
+
+    assert answer.status_code == 503
+    assert "The database cannot be used right now" in answer.text
+    assert not stored_files(settings)
+
+
+def test_a_file_over_two_gigabytes_is_refused_before_it_is_read(as_, owner, destination):
+    answer = as_(owner).generic(
+        "POST",
+        reverse("feeds:upload"),
+        b"--x--",
+        content_type="multipart/form-data; boundary=x",
+        CONTENT_LENGTH=str(3 * 1024**3),
+    )
+    assert answer.status_code == 413
+    assert "at most 2 GB" in answer.text
+
+
+def test_an_upload_is_streamed_to_disk_and_not_held_in_memory(rf):
+    request = rf.post("/", {"files": io.BytesIO(b"a,b\n")})
+    with request.FILES["files"] as file:
+        assert file.temporary_file_path()
+
+
+@pytest.mark.parametrize("status", FeedStatus.values)
+def test_a_feed_has_a_page_in_every_status(as_, owner, make_feed, status):
+    feed = make_feed(status, reason="The file is empty.")
+    answer = as_(owner).get(reverse("feeds:feed", args=[feed.id]))
+    assert answer.status_code == 200
+    assert feed.name in answer.text
+
+
+def test_a_rejected_feed_tells_why_and_what_to_do(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.REJECTED, reason="The file is empty.", total=0, pending=0)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "The file is empty." in page
+    assert reverse("feeds:upload") in page
+
+
+def test_a_moving_feed_asks_for_news_and_reloads_without_javascript(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.DELIVERING)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "hx-trigger" in page
+    assert '<noscript><meta http-equiv="refresh"' in page
+
+
+def test_a_feed_that_is_over_asks_no_more(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.COMPLETED, pending=0, succeeded=3)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "hx-trigger" not in page
+    assert "refresh" not in page
+
+
+def test_the_moving_part_asks_for_the_whole_page_once_the_status_has_changed(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.DELIVERING)
+    url = reverse("feeds:live", args=[feed.id])
+    assert "HX-Refresh" not in as_(owner).get(url, {"status": "delivering"}).headers
+    assert as_(owner).get(url, {"status": "checking"}).headers["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("before", "action", "after"),
+    [
+        ("ready", "send", "delivering"),
+        ("delivering", "pause", "paused"),
+        ("paused", "resume", "delivering"),
+        ("paused", "cancel", "cancelled"),
+    ],
+)
+def test_a_button_does_what_it_says_and_a_second_click_only_tells(
+    as_, owner, make_feed, before, action, after
+):
+    feed = make_feed(before)
+    url = reverse("feeds:act", args=[feed.id, action])
+    browser = as_(owner)
+
+    assert browser.post(url).url == reverse("feeds:feed", args=[feed.id])
+    feed.refresh_from_db()
+    assert feed.status == after
+    assert [deed.user for deed in feed.deeds.all()] == [owner]
+
+    page = browser.post(url, follow=True)
+    assert page.status_code == 200
+    assert f"The feed is {after}" in page.text
+
+
+def test_buttons_only_work_by_post_and_only_known_ones(as_, owner, make_feed):
+    feed = make_feed()
+    assert as_(owner).get(reverse("feeds:act", args=[feed.id, "send"])).status_code == 405
+    assert as_(owner).post(reverse("feeds:act", args=[feed.id, "explode"])).status_code == 404
+
+
+def test_the_list_is_paged_by_key_and_searched(as_, owner, make_feed, monkeypatch):
+    monkeypatch.setattr("feeds.queries.feeds.FEEDS_A_PAGE", 2)
+    feeds = [make_feed(name=f"file-{i}.csv") for i in range(3)]
+    browser, url = as_(owner), reverse("feeds:list")
+
+    first = browser.get(url).text
+    assert "file-2.csv" in first
+    assert "file-0.csv" not in first
+    assert f"before={feeds[1].id}" in first
+    assert "file-0.csv" in browser.get(url, {"before": str(feeds[1].id)}).text
+    assert "file-1.csv" not in browser.get(url, {"q": "FILE-2"}).text
+    assert "No feed matches" in browser.get(url, {"status": "rejected"}).text
+
+
+def test_an_empty_list_tells_what_to_do_first(as_, owner):
+    page = as_(owner).get(reverse("feeds:list")).text
+    assert "Upload your first feed" in page
+
+
+def test_a_page_asks_the_database_few_questions(as_, owner, delivering, django_assert_max_num_queries):
+    browser = as_(owner)
+    with django_assert_max_num_queries(12):
+        browser.get(reverse("feeds:feed", args=[delivering.id]))
+
+
+def test_a_ready_feed_shows_what_was_read_and_the_first_requests_without_secrets(
+    as_, owner, make_feed, destination
+):
+    change_destination(destination.id, rate=2.0)
+    feed = make_feed()
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    for expected in ("UTF-8", "comma", "Lamp", "https://shop.example/products", "X-Key", "about 1.5 s"):
+        assert expected in page
+    assert "very-secret" not in page
+    assert "&quot;price&quot;: &quot;10.50&quot;" in page
+
+
+def test_a_ready_feed_warns_of_the_same_file_sent_before(as_, owner, make_feed):
+    earlier = make_feed(FeedStatus.COMPLETED)
+    page = as_(owner).get(reverse("feeds:feed", args=[make_feed().id])).text
+    assert "This very file was sent to shop before" in page
+    assert reverse("feeds:feed", args=[earlier.id]) in page
+
+
+def test_a_ready_feed_shows_its_invalid_rows_with_line_and_reason(as_, owner, make_feed):
+    feed = make_feed(invalid=1, failed=1, pending=2)
+    feed.source_path.write_bytes(b"sku,name,price\n001,Lamp,1\n002,Chair\n003,Table,3\n")
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "too_few_cells" in page
+    assert "1 row is invalid and will not be sent" in page
+
+
+@pytest.mark.parametrize("status", ["ready", "rejected"])
+def test_a_person_says_how_the_file_is_written_and_it_is_read_again(as_, owner, make_feed, status):
+    feed = make_feed(status)
+    feed.source_path.write_bytes("Export\nsku;name\n1;Gr\u00f6\u00dfe\n".encode("cp850"))
+    url = reverse("feeds:correct", args=[feed.id])
+    values = {"encoding": "cp850", "delimiter": ";", "preamble": "1", "has_header": "yes"}
+    as_(owner).post(url, values)
+
+    feed.refresh_from_db()
+    assert feed.status == "checking"
+    checked = check(feed)
+    assert not checked.rejection
+    assert checked.fields["columns"] == ["sku", "name"]
+    assert checked.fields["total"] == 1
+    assert "Gr\u00f6\u00dfe" in (feed.folder / "plain.csv").read_text()
+    assert "The feed is checking" in as_(owner).post(url, values, follow=True).text
+
+
+def test_a_correction_out_of_range_is_told(as_, owner, make_feed):
+    feed = make_feed()
+    page = as_(owner).post(reverse("feeds:correct", args=[feed.id]), {"preamble": "-1"}, follow=True).text
+    assert "as a number" in page
+
+
+def test_a_feed_whose_rows_were_deleted_says_so_and_offers_nothing_that_is_gone(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.COMPLETED, pending=0, succeeded=1, failed=2, rows_deleted=True)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "The counts stay" in page
+    for gone in ("Retry failed", "Why rows failed", reverse("feeds:results", args=[feed.id, "failed"])):
+        assert gone not in page

@@ -1,0 +1,171 @@
+"""Failed rows, a row's own page, and the result files."""
+
+import csv
+import io
+
+import pytest
+from django.urls import reverse
+
+from deliveries.models import Delivery, Payload
+from feeds import queries
+from feeds.models import Feed, FeedStatus, Row
+from feeds.reasons import reason
+
+pytestmark = pytest.mark.django_db
+
+
+def download(browser, feed, kind, **query):
+    answer = browser.get(reverse("feeds:results", args=[feed.id, kind]), query)
+    assert answer.status_code == 200
+    text = b"".join(answer.streaming_content).decode()
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_failed_rows_stand_with_line_code_and_reason(as_, owner, delivering):
+    page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "failed"}).text
+    assert "http_422" in page
+    assert "too_few_cells" in page
+    assert "Lamp" not in page
+    assert "&lt;b&gt;unknown" in page, "what a third party says is never taken for HTML"
+
+
+def test_rows_are_paged_by_key(as_, owner, delivering, monkeypatch):
+    monkeypatch.setattr("feeds.queries.rows.ROWS_A_PAGE", 1)
+    url = reverse("feeds:rows", args=[delivering.id])
+    assert "after=2" in as_(owner).get(url, {"show": "failed"}).text
+    assert "too_few_cells" in as_(owner).get(url, {"show": "failed", "after": "2"}).text
+    assert as_(owner).get(url, {"after": "nonsense", "show": "nonsense"}).status_code == 200
+
+
+def test_a_row_is_found_by_its_number_and_failed_ones_by_their_text(as_, owner, delivering):
+    url = reverse("feeds:rows", args=[delivering.id])
+    assert as_(owner).get(url, {"number": "2"}).url == reverse("feeds:row", args=[delivering.id, 2])
+    page = as_(owner).get(url, {"q": "chair"}).text
+    assert "http_422" in page
+    assert "too_few_cells" not in page
+
+
+def test_a_search_stops_after_a_stretch_and_offers_to_go_on(as_, owner, delivering, monkeypatch):
+    monkeypatch.setattr("feeds.queries.rows.STRETCH", 1)
+    monkeypatch.setattr("feeds.queries.rows.STRETCHES", 2)
+    page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "invalid"}).text
+    assert "No such rows up to row 2" in page
+    assert "Search on from row 2" in page
+
+
+def test_failed_rows_are_grouped_by_what_they_have_in_common(as_, owner, delivering):
+    Row.objects.create(
+        feed_id=delivering.id, number=7, line=8, cells="[]", outcome="failed", http_status=422,
+        code="http_422", error='SKU "007" is <b>unknown</b>.',
+    )  # fmt: skip
+    groups = queries.failed_groups(delivering).items
+    assert [(group.count, group.reason, group.invalid) for group in groups] == [
+        (2, "SKU … is <b>unknown</b>.", False),
+        (1, "The row has 2 cells instead of 3.", True),
+    ]
+    page = as_(owner).get(reverse("feeds:feed", args=[delivering.id])).text
+    assert "SKU … is &lt;b&gt;unknown" in page
+
+
+def test_a_group_is_retried_and_downloaded_alone(as_, owner, delivering):
+    Delivery.objects.filter(group_id=delivering.id).update(status="failed")
+    group = queries.failed_groups(delivering).items[0]
+    browser, url = as_(owner), reverse("feeds:retry", args=[delivering.id])
+    assert "No failed row is left" in browser.post(url, {"group": "another"}, follow=True).text
+    assert "1 rows are sent again" in browser.post(url, {"group": group.key}, follow=True).text
+    assert Delivery.objects.get(number=2).status == "scheduled"
+    assert Delivery.objects.get(number=1).status == "failed"
+    assert delivering.deeds.get().what == "retried"
+
+    rows = download(browser, delivering, "failed", group=group.key)
+    assert [row["sku"] for row in rows] == ["002"]
+
+
+@pytest.mark.parametrize(
+    ("error", "common"),
+    [
+        ("SKU 4711 unknown", "SKU … unknown"),
+        (
+            'The column "price" holds "1,5"; it must be a number.',
+            "The column … holds …; it must be a number.",
+        ),
+        ("No order 01a1fcb1-9334-7b7a-b820-a44f53a321dc there", "No order … there"),
+        ("Timeout after 10.0 s", "Timeout after … s"),
+        (
+            "The third party answered 422 Unprocessable Entity: SKU 4711 unknown.",
+            "The third party answered 422 Unprocessable Entity: SKU … unknown.",
+        ),
+        ("refused", "refused"),
+    ],
+)
+def test_a_reason_leaves_out_numbers_quoted_values_and_ids(error, common):
+    assert reason(error) == common
+
+
+def test_a_row_shows_its_cells_and_its_request_and_its_story(as_, owner, delivering):
+    page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 2])).text
+    assert "Chair" in page
+    assert "https://shop.example/products" in page
+    assert "&quot;sku&quot;: &quot;002&quot;" in page
+    assert "The row became a delivery" in page
+
+
+def test_an_invalid_row_shows_its_cells_by_number(as_, owner, delivering):
+    page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 3])).text
+    assert "Table" in page
+    assert "The row has 2 cells instead of 3." in page
+
+
+def test_a_row_that_is_not_there_is_not_found(as_, owner, delivering):
+    assert as_(owner).get(reverse("feeds:row", args=[delivering.id, 99])).status_code == 404
+
+
+def test_each_row_is_in_exactly_one_result_file(as_, owner, delivering):
+    browser = as_(owner)
+    assert [row["sku"] for row in download(browser, delivering, "succeeded")] == ["001"]
+    failed = download(browser, delivering, "failed")
+    assert [(row["sku"], row["_error_code"]) for row in failed] == [
+        ("002", "http_422"),
+        ("003", "too_few_cells"),
+    ]
+    assert download(browser, delivering, "not-processed") == []
+
+
+def test_rows_that_were_never_reached_are_read_from_the_file(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.CANCELLED, pending=0, cancelled=3)
+    rows = download(as_(owner), feed, "not-processed")
+    assert [(row["sku"], row["_status"]) for row in rows] == [
+        ("001", "cancelled"),
+        ("002", "cancelled"),
+        ("003", "cancelled"),
+    ]
+
+
+def test_there_is_no_fourth_result_file(as_, owner, delivering):
+    assert as_(owner).get(reverse("feeds:results", args=[delivering.id, "all"])).status_code == 404
+
+
+def test_a_failed_row_is_changed_and_sent_again_and_the_old_request_is_kept(as_, owner, delivering):
+    Delivery.objects.filter(number=2).update(status="failed", maybe_arrived=True)
+    browser, url = as_(owner), reverse("feeds:edit_row", args=[delivering.id, 2])
+    values = {"cell-0": "002", "cell-1": "Better chair", "cell-2": "21"}
+    assert "under a new key" in browser.post(url, values, follow=True).text
+
+    delivery = Delivery.objects.get(number=2)
+    assert (delivery.status, delivery.revision, delivery.maybe_arrived) == ("scheduled", 2, False)
+    payloads = Payload.objects.filter(delivery_id=delivery.id).order_by("revision")
+    assert list(payloads.values_list("body", flat=True)) == [
+        '{"sku":"002"}',
+        '{"sku":"002","name":"Better chair","price":"21"}',
+    ]
+    assert '"Chair"' in Row.objects.get(feed_id=delivering.id, number=2).cells
+    assert "is not failed" in browser.post(url, values, follow=True).text, "a second click does nothing"
+    assert payloads.count() == 2
+
+
+def test_a_change_that_the_mapping_cannot_render_is_told_and_nothing_is_sent(as_, owner, delivering):
+    Delivery.objects.filter(number=2).update(status="failed")
+    Feed.objects.filter(id=delivering.id).update(mapping={"fields": {"price": {"type": "number"}}})
+    url = reverse("feeds:edit_row", args=[delivering.id, 2])
+    assert "not a number" in as_(owner).post(url, {"cell-2": "dear"}, follow=True).text
+    assert Delivery.objects.get(number=2).status == "failed"
