@@ -1,0 +1,95 @@
+"""What every Celery worker process does beside running tasks: heartbeats, and giving back on a warm stop."""
+
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+from celery import bootsteps, signals
+from kombu import Exchange, Queue
+
+logger = logging.getLogger(__name__)
+
+
+@signals.celeryd_init.connect
+def consume_every_handlers_queue(conf: Any = None, **_: Any) -> None:
+    """Without -Q a worker takes from the relay's queue and from each handler's."""
+    import django
+
+    django.setup()
+    from feeds.tasks import RETENTION_QUEUE
+    from outbox.registry import HANDLERS
+    from outbox.tasks import RELAY_QUEUE
+
+    conf.task_queues = [
+        Queue(name, Exchange(""), name) for name in (RELAY_QUEUE, RETENTION_QUEUE, *sorted(HANDLERS))
+    ]
+
+
+@signals.worker_shutting_down.connect
+def give_back_what_is_not_started(**_: Any) -> None:
+    from outbox.process import stopping
+
+    stopping.set()
+
+
+class Heart(bootsteps.StartStopStep):
+    """Writes this worker's heartbeat, so that the relay knows how much it may hand over."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **_: Any) -> None:
+        self._quit = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._whose = f"{socket.gethostname()}:{os.getpid()}"
+
+    def start(self, worker: Any) -> None:
+        self._thread = threading.Thread(target=self._run, args=(worker,), name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:
+        self._quit.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def terminate(self, parent: Any) -> None:
+        self.stop(parent)
+
+    def _run(self, worker: Any) -> None:
+        from django.db import connection
+
+        from outbox import heartbeats
+        from outbox.registry import subscribe_all
+
+        subscribed = False
+        while True:
+            try:
+                if not subscribed:
+                    subscribe_all()
+                    subscribed = True
+                heartbeats.beat(self._whose, **_describe(worker))
+            except Exception as exc:
+                logger.warning("heartbeat.failed The database did not take a heartbeat (%s).", exc)
+                connection.close()
+            if self._quit.wait(heartbeats.EVERY):
+                break
+        try:
+            heartbeats.stopped(self._whose)
+        except Exception as exc:
+            logger.info("heartbeat.left A last heartbeat was not removed (%s); it grows old.", exc)
+        connection.close()
+
+
+def _describe(worker: Any) -> dict[str, Any]:
+    from outbox.tasks import RELAY_QUEUE
+
+    queues = sorted(worker.app.amqp.queues.consume_from)
+    pool = worker.pool_cls.__module__
+    at_once = 1 if "solo" in pool else worker.concurrency
+    return {
+        "kind": "relay" if queues == [RELAY_QUEUE] else "worker",
+        "queues": queues,
+        "concurrency": at_once,
+        "processes": at_once if "prefork" in pool else 1,
+    }
