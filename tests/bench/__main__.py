@@ -1,0 +1,221 @@
+"""Runs the benchmarks and prints a table; `--write` puts it into docs/performance.md.
+
+Needs PostgreSQL and Redis, and a machine that does nothing else. Two worker processes throughout.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.acceptance.stores import ROOT
+from tests.bench.cpu import processor_seconds
+from tests.processes import Stack
+from tests.third_party import RunningThirdParty
+
+POSTGRES = os.environ.get("POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("REDIS", "redis://127.0.0.1:6379/0")
+PAGE = ROOT / "docs" / "performance.md"
+QUIET = [
+    "-P",
+    "prefork",
+    "-c",
+    "2",
+    "-Q",
+    "peer",
+    "--loglevel",
+    "ERROR",
+    "--without-gossip",
+    "--without-mingle",
+]
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    what: str
+    figure: str
+    goal: str
+
+
+def rows_file(folder: Path, count: int) -> Path:
+    path = folder / f"rows-{count}.csv"
+    with path.open("w") as file:
+        file.write("sku,name,price,category,stock\n")
+        file.writelines(f"{i:08d},Oak chair number {i},{i % 900}.50,chairs,{i % 80}\n" for i in range(count))
+    return path
+
+
+def arrivals(shop: RunningThirdParty, count: int, *, within: float) -> float:
+    """Requests a second at the receiver, from the first to the last of `count`."""
+    first = 0.0
+    ends = time.monotonic() + within
+    while True:
+        seen = shop.stats()["count"]
+        now = time.monotonic()
+        if seen and not first:
+            first, already = now, seen
+        if seen >= count:
+            return float((count - already) / (now - first))
+        if now > ends:
+            raise SystemExit(f"Only {seen} of {count} rows had arrived after {within:g} s.")
+        time.sleep(0.02)
+
+
+def peer_rate(shop: RunningThirdParty, path: str, count: int) -> float:
+    """The plain Celery task per row, with two prefork processes."""
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        env = os.environ | {"BROKER_URL": stack.env["BROKER_URL"]}
+        publish = (
+            "import sys; from tests.bench.peer import post\n"
+            "url, count = sys.argv[1], int(sys.argv[2])\n"
+            "for i in range(count): post.delay(url, {'sku': f'{i:08d}', 'name': f'Oak chair number {i}',"
+            " 'price': '9.50', 'category': 'chairs', 'stock': '7'})"
+        )
+        subprocess.run(
+            [sys.executable, "-c", publish, shop.url(path), str(count)], cwd=ROOT, env=env, check=True
+        )
+        worker = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                "tests.bench.peer",
+                "worker",
+                "-P",
+                "prefork",
+                "-c",
+                "2",
+                *QUIET,
+            ],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return arrivals(shop, count, within=300)
+        finally:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+
+def our_rate(shop: RunningThirdParty, path: str, count: int) -> tuple[float, dict[str, float]]:
+    """Rows a second from the upload's commit to the feed's completion, everything kept; and microseconds of
+    processor time a row, by part."""
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        stack.start("worker", "worker2", "relay", "beat")
+        stack.add_destination("shop", shop.url(path))
+        stack.wait_for_end(stack.send(rows_file(stack.folder, 200), to="shop"), within=60)  # warm
+        file = rows_file(stack.folder, count)
+        parts = {
+            "workers": {stack.pid("worker"), stack.pid("worker2")},
+            "relay": {stack.pid("relay")},
+            "beat": {stack.pid("beat")},
+        }
+        database = stack.database.url.rsplit("/", 1)[1]
+        before = processor_seconds(parts, database)
+        began = time.monotonic()
+        feed = stack.wait_for_end(stack.send(file, to="shop"), within=600)
+        seconds = time.monotonic() - began
+        after = processor_seconds(parts, database)
+        assert feed.succeeded == count, feed
+        return count / seconds, {part: (after[part] - before[part]) * 1e6 / count for part in after}
+
+
+def side_by_side(path: str, counts: tuple[int, int], goal: float, latency: str) -> list[Line]:
+    with RunningThirdParty() as shop:
+        plain = peer_rate(shop, path, counts[0])
+    with RunningThirdParty() as shop:
+        ours, cost = our_rate(shop, path, counts[1])
+    spent = ", ".join(f"{part} {micros:.0f} µs" for part, micros in cost.items())
+    return [
+        Line(f"plain Celery task per row, {latency}", f"{plain:,.0f} rows/s", ""),
+        Line(f"Rowpost, {latency}", f"{ours:,.0f} rows/s", ""),
+        Line("ratio", f"**{ours / plain:.1f} times**", f"{goal:g} times"),
+        Line("processor time a row", spent, ""),
+    ]
+
+
+def import_line(count: int) -> list[Line]:
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), IMPORT_WINDOW="1000000000") as stack:
+        stack.add_destination("shop", "http://127.0.0.1:9/")
+        feed = stack.send(rows_file(stack.folder, count), to="shop")
+        rate = stack.call("tests.bench.inside.import_rate", str(feed))
+    return [Line("import, rows with deliveries, payloads and events", f"{rate:,.0f} rows/s", "15,000")]
+
+
+def empty_line(count: int) -> list[Line]:
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        rate = stack.call("tests.bench.inside.empty_handler_rate", count)
+    return [Line("relay, claim, empty handler, settle; one process", f"{rate:,.0f} handlings/s", "10,000")]
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that the process has had resident so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def memory_line(count: int) -> list[Line]:
+    """By how much each process's peak grows from a feed of 10,000 rows to one of `count`."""
+    names = ("worker", "worker2", "relay", "beat")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Path(folder)) as stack,
+        RunningThirdParty(keep=0) as shop,
+    ):
+        stack.start(*names)
+        stack.add_destination("shop", shop.url("/ok"))
+        peaks = []
+        for rows in (10_000, count):
+            feed = stack.wait_for_end(stack.send(rows_file(stack.folder, rows), to="shop"), within=3600)
+            assert feed.succeeded == rows, feed
+            peaks.append({name: peak_megabytes(stack.pid(name)) for name in names})
+    figures = ", ".join(f"{n} {peaks[1][n]:.0f} MB (+{peaks[1][n] - peaks[0][n]:.1f})" for n in names)
+    return [Line(f"peak memory with {count:,} rows (and growth since 10,000)", figures, "+ 20 MB")]
+
+
+def table(lines: list[Line]) -> str:
+    rows = "\n".join(f"| {line.what} | {line.figure} | {line.goal} |" for line in lines)
+    return f"| what | measured | goal |\n|---|---|---|\n{rows}\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=…")
+    parser.add_argument("--only", choices=["instant", "slow", "import", "empty", "memory"])
+    parser.add_argument("--rows", type=int, default=50_000, help="rows of the instant run")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    options = parser.parse_args()
+    os.environ |= {"DATABASE_URL": POSTGRES, "BROKER_URL": REDIS}
+    parts: dict[str, Callable[[], list[Line]]] = {
+        "instant": lambda: side_by_side("/ok", (options.rows // 4, options.rows), 2.5, "instant receiver"),
+        "slow": lambda: side_by_side("/slow?ms=50", (1_000, options.rows // 2), 20, "receiver of 50 ms"),
+        "import": lambda: import_line(options.rows * 2),
+        "empty": lambda: empty_line(options.rows),
+        "memory": lambda: memory_line(options.rows * 20),
+    }
+    lines: list[Line] = []
+    for name, run in parts.items():
+        # A million rows take their time: only when asked for.
+        if options.only == name or (options.only is None and name != "memory"):
+            lines += run()
+            sys.stdout.write(f"{name}: done\n")
+    sys.stdout.write(f"\n{table(lines)}")
+    if options.write:
+        text = PAGE.read_text()
+        head, _, rest = text.partition(BEGIN)
+        PAGE.write_text(f"{head}{BEGIN}\n{table(lines)}{END}{rest.partition(END)[2]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What holds for the whole suite: slow tests only when asked for, tests that share processes together."""
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from outbox import wakeup
+
+WHOLE_FILES = "tests/acceptance/"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: the long version of a measurement; runs only with -m slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Not in addopts: an -m on the command line takes the place of one that stands there.
+    if "slow" in config.option.markexpr:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(autouse=True)
+def relay_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread of the test process speaks to a broker; stacks of real processes wake their own relay."""
+    monkeypatch.setattr(wakeup, "_waker", SimpleNamespace(pid=os.getpid(), wake=lambda: None))
+
+
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """A file whose tests share processes goes to one worker, every other test to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::")[0] if nodeid.startswith(WHOLE_FILES) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
