@@ -8,7 +8,7 @@ export POSTGRES ?= postgres://postgres@127.0.0.1:5432/postgres
 export REDIS ?= redis://127.0.0.1:6379/0
 export RABBITMQ ?= amqp://guest:guest@127.0.0.1:5672//
 
-.PHONY: run setup setup-dev test check test-all test-all-servers bench lock clean
+.PHONY: run setup setup-dev test check test-all test-all-servers test-browser bench lock clean
 
 run: setup
 	@exec $(BIN)/python manage.py run --port $(PORT)
@@ -45,13 +45,18 @@ check: setup-dev
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py check --fail-level WARNING
 
-# The same suite on PostgreSQL with Redis, and what runs real processes once more with RabbitMQ.
-test-all: test test-all-servers
+# The same suite on PostgreSQL with Redis, what runs real processes once more with RabbitMQ, and the browser.
+test-all: test test-all-servers test-browser
 
 test-all-servers: setup-dev
 	@$(BIN)/python -m tests.servers
 	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(REDIS) $(BIN)/python -m pytest -n 2 $(ARGS)
 	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(RABBITMQ) $(BIN)/python -m pytest -n 2 -m processes $(ARGS)
+
+# The pages in Chromium (CHROMIUM names another than Debian's).
+test-browser: setup-dev
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m pytest -m browser $(ARGS) tests/browser
 
 bench: setup-dev
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,4 +1,5 @@
-"""What holds for the whole suite: slow tests only when asked for, tests that share processes together."""
+"""What holds for the whole suite: slow tests and those in a browser only when asked for, tests that share
+processes together."""
 
 import os
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from outbox import wakeup
 
-WHOLE_FILES = "tests/acceptance/"
+WHOLE_FILES = ("tests/acceptance/", "tests/browser/")
+ONLY_WHEN_ASKED_FOR = ("slow", "browser")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,12 +20,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Not in addopts: an -m on the command line takes the place of one that stands there.
-    if "slow" in config.option.markexpr:
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+    unasked = [marker for marker in ONLY_WHEN_ASKED_FOR if marker not in config.option.markexpr]
+    left_out = [item for item in items if any(map(item.get_closest_marker, unasked))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

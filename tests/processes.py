@@ -11,9 +11,11 @@ Nothing that it starts outlives it: each process leads a group that is killed at
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ TAIL = 30  # lines of each log shown with a failure
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 WORKER = [*CELERY, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+WEB = [sys.executable, "-m", "gunicorn", "config.wsgi", "--worker-class", "gthread", "--threads", "8"]
 COUNTS = ("total", "invalid", "pending", "succeeded", "failed", "cancelled")
 
 
@@ -91,6 +94,7 @@ class Stack:
         self._processes: dict[str, subprocess.Popen[Any]] = {}
         self._managing: list[Managing] = []
         self._console: subprocess.Popen[str] | None = None
+        self._door: socket.socket | None = None  # where the web listens; it keeps its port over restarts
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -118,6 +122,8 @@ class Stack:
                 _kill_group(managing.process)
                 managing.process.communicate()
         self.close_console()
+        if self._door is not None:
+            self._door.close()
         self.database.close()
         self.broker.close()
 
@@ -125,6 +131,8 @@ class Stack:
 
     def start(self, *names: str) -> None:
         """Starts them side by side, and waits until all are at work."""
+        if "web" in names and self._door is None:
+            self._open_door()
         for name in names:
             assert name not in self._processes, f"{name} is running."
             with self._log(name).open("ab") as log:
@@ -135,6 +143,7 @@ class Stack:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=[self._door.fileno()] if name == "web" and self._door else [],
                 )
         for name in names:
             self.wait(lambda name=name: self._is_up(name), within=30, until=f"{name} to be up")  # type: ignore[misc]
@@ -147,14 +156,37 @@ class Stack:
             return [*WORKER, "--pool", "solo", "-Q", "outbox.relay", "-n", f"{name}@%h"]
         if name.startswith("beat"):
             return [*CELERY, "beat", "--loglevel", "INFO", "--pidfile", ""]
+        if name == "web" and self._door is not None:
+            return [*WEB, "--bind", f"fd://{self._door.fileno()}"]
         raise ValueError(name)
+
+    def _open_door(self) -> None:
+        """A port that nobody else can take, and the static files behind it."""
+        self._door = socket.create_server(("127.0.0.1", 0))
+        done = self.manage("collectstatic", "--noinput", "--verbosity", "0")
+        assert done.code == 0, done.err
+
+    @property
+    def address(self) -> str:
+        """Where the web is."""
+        assert self._door is not None, "No web was started."
+        return f"http://127.0.0.1:{self._door.getsockname()[1]}"
 
     def _is_up(self, name: str) -> bool:
         process = self._processes[name]
         assert process.poll() is None, f"{name} ended with code {process.returncode}.\n{self.tails()}"
         if name.startswith("beat"):
             return True
+        if name == "web":
+            return self._web_answers()
         return bool(self.sql("SELECT 1 FROM outbox_heartbeat WHERE name LIKE %s", f"%:{process.pid}"))
+
+    def _web_answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.address}/healthz", timeout=5).close()  # noqa: S310
+        except OSError:
+            return False
+        return True
 
     def kill(self, name: str) -> None:
         """Like a power cut: SIGKILL, to it and all of its children."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -10,6 +10,10 @@ from feeds.models import Feed, FeedStatus
 from feeds.queries.pace import Pace, pace
 from outbox import heartbeats
 from outbox.models import Lane
+
+# After a person sent rows again, the ledger follows within moments: so long the page of a feed that is
+# over looks for it.
+STIRRED = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Live:
     pace: Pace | None
     retrying: int  # rows that were tried and are tried again
     can_retry: bool
-    poll: int  # seconds until the page asks again
+    moves: bool  # the page asks again
+    poll: int  # seconds until it does
 
 
 def live(feed: Feed) -> Live:
@@ -34,8 +39,15 @@ def live(feed: Feed) -> Live:
         can_retry=sent_and_failed > 0
         and not feed.rows_deleted
         and feed.status in (FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED),
+        moves=_moves(feed),
         poll=1 if feed.status == FeedStatus.CHECKING or feed.total < 10_000 else 2,
     )
+
+
+def _moves(feed: Feed) -> bool:
+    if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
+        return False
+    return not feed.is_over or feed.deeds.filter(at__gt=timezone.now() - STIRRED).exists()
 
 
 def _retrying(feed: Feed) -> int:

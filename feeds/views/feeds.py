@@ -77,9 +77,9 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
 
 
 def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
-    """The part of the page that moves; the whole page again once the feed has changed its status."""
+    """The part of the page that moves; the whole page again once the feed has come to another status."""
     feed = queries.get_feed(request.user, feed_id)
-    if request.GET.get("status") != feed.status:
+    if (request.GET.get("status"), request.GET.get("round")) != (feed.status, str(feed.round)):
         return HttpResponseClientRefresh()
     context = {"feed": feed, "live": queries.live(feed), "chart": queries.chart(feed)}
     return render(request, "feeds/_live.html", context)
@@ -162,7 +162,8 @@ def retry(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     if not count:
         messages.info(request, "No failed row is left there that could be sent again.")
     else:
-        commands.note_deed(feed.id, user_id=request.user.pk, what="retried", detail=f"{count:,} rows")
+        rows = f"{count:,} row{'s' if count > 1 else ''}"
+        commands.note_deed(feed.id, user_id=request.user.pk, what="retried", detail=rows)
         more = " There are more: press once more." if time.monotonic() - began > RETRY_SECONDS else ""
-        messages.success(request, f"{count:,} rows are sent again.{more}")
+        messages.success(request, f"{rows} {'are' if count > 1 else 'is'} sent again.{more}")
     return redirect("feeds:feed", feed.id)

@@ -153,8 +153,17 @@ def test_a_feed_that_is_over_asks_no_more(as_, owner, make_feed):
 def test_the_moving_part_asks_for_the_whole_page_once_the_status_has_changed(as_, owner, make_feed):
     feed = make_feed(FeedStatus.DELIVERING)
     url = reverse("feeds:live", args=[feed.id])
-    assert "HX-Refresh" not in as_(owner).get(url, {"status": "delivering"}).headers
-    assert as_(owner).get(url, {"status": "checking"}).headers["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in as_(owner).get(url, {"status": "delivering", "round": "0"}).headers
+    assert as_(owner).get(url, {"status": "checking", "round": "0"}).headers["HX-Refresh"] == "true"
+
+
+def test_a_feed_whose_rows_are_sent_again_asks_for_news_and_shows_the_next_round(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.COMPLETED, pending=0, succeeded=3, round=2)
+    commands.note_deed(feed.id, user_id=owner.pk, what="retried", detail="1 row")
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "hx-trigger" in page
+    shown = {"status": "completed", "round": "1"}
+    assert as_(owner).get(reverse("feeds:live", args=[feed.id]), shown).headers["HX-Refresh"] == "true"
 
 
 @pytest.mark.parametrize(

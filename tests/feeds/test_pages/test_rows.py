@@ -72,7 +72,7 @@ def test_a_group_is_retried_and_downloaded_alone(as_, owner, delivering):
     group = queries.failed_groups(delivering).items[0]
     browser, url = as_(owner), reverse("feeds:retry", args=[delivering.id])
     assert "No failed row is left" in browser.post(url, {"group": "another"}, follow=True).text
-    assert "1 rows are sent again" in browser.post(url, {"group": group.key}, follow=True).text
+    assert "1 row is sent again" in browser.post(url, {"group": group.key}, follow=True).text
     assert Delivery.objects.get(number=2).status == "scheduled"
     assert Delivery.objects.get(number=1).status == "failed"
     assert delivering.deeds.get().what == "retried"
