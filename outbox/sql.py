@@ -1,8 +1,9 @@
 """The few places where PostgreSQL and SQLite differ, so that every statement elsewhere stands once."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -97,7 +98,7 @@ def any_of(column: str) -> str:
 def listed(values: Iterable[Param]) -> Param:
     """The parameter for `any_of`."""
     if on_postgresql():
-        return list(values)
+        return _array(values)
     return _json([plain(value) for value in values])
 
 
@@ -112,7 +113,7 @@ def values_table(
     if on_postgresql():
         arrays = ", ".join(f"%s::{kind}[]" for kind in types.values())
         columns = list(zip(*rows, strict=True)) if rows else [() for _ in types]
-        return f"unnest({arrays}) AS {name}({', '.join(types)})", [list(column) for column in columns]
+        return f"unnest({arrays}) AS {name}({', '.join(types)})", [_array(column) for column in columns]
     picks = ", ".join(f"json_extract(value, '$[{i}]') AS {column}" for i, column in enumerate(types))
     return f"(SELECT {picks} FROM json_each(%s)) AS {name}", [
         _json([[plain(v) for v in row] for row in rows])
@@ -136,6 +137,27 @@ def as_datetime(value: Param) -> datetime | None:
         return None
     time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_ELEMENTS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "NULL",
+    bool: lambda value: "t" if value else "f",
+    int: str,
+    float: repr,
+    uuid.UUID: attrgetter("hex"),
+    datetime: datetime.isoformat,
+}
+
+
+def _array(values: Iterable[Param]) -> str:
+    """PostgreSQL's text form of an array. The driver's own takes ten times as long for each element, and
+    its arrays were a fifth of a row's processor time."""
+    return "{" + ",".join([_ELEMENTS.get(type(value), _quoted)(value) for value in values]) + "}"
 
 
 def _json(value: list[Param]) -> str:
