@@ -2,9 +2,10 @@
 
 import logging
 import math
-import queue
+import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -136,41 +137,42 @@ class _Run(Generic[E, R]):
         self.claim = claim
         self.batch = batch
         self.starts = Starts(claim, entries, is_halted=lambda: batch.halted)
-        self.acts: queue.SimpleQueue[Act | None] = queue.SimpleQueue()  # None: a thread has ended
+        self.acts: deque[Act] = deque()  # what was done and is not settled yet
+        self.enough = threading.Event()  # acts for a flush, or the end of a thread
         self.threads = 0
+        self._count = threading.Lock()
         self.lane = claim.parent_id or claim.lane_id
         self.usual = _usual.get(self.lane, 0.0)
         self.checked = claim.renewed  # when the lane was last seen open: at the claim
 
     def run(self) -> None:
-        ready: list[Act] = []
         flushed = time.monotonic()
         self._check_lane()
-        while self.threads < min(self._wanted_threads(), max(1, self.starts.left)):
+        for _ in range(min(self._wanted_threads(), max(1, self.starts.left))):
             self._add_thread()
         while self.threads:
-            self._take(ready)
-            if len(ready) >= FLUSH_COUNT or (ready and time.monotonic() - flushed > FLUSH_AFTER):
-                settle_acts(self.claim, self.batch, ready, last=False)
-                ready = []
+            self._wait()
+            while len(self.acts) >= FLUSH_COUNT or (self.acts and time.monotonic() - flushed > FLUSH_AFTER):
+                settle_acts(self.claim, self.batch, self._take(), last=False)
                 flushed = time.monotonic()
             self._check_lane()
         _usual[self.lane] = self.usual
-        settle_acts(self.claim, self.batch, ready, last=True)
+        while len(self.acts) > FLUSH_COUNT:
+            settle_acts(self.claim, self.batch, self._take(), last=False)
+        settle_acts(self.claim, self.batch, self._take(), last=True)
 
-    def _take(self, ready: list[Act]) -> None:
-        """Waits for one outcome, and adds a thread if none comes or more of them pay."""
-        quiet = False
-        try:
-            act = self.acts.get(timeout=RAMP if self._may_ramp() else FLUSH_AFTER / 5)
-            if act is None:
-                self.threads -= 1
-            else:
-                ready.append(act)
-        except queue.Empty:
-            quiet = True
+    def _wait(self) -> None:
+        """Until a flush is full or some time has gone by; adds a thread if no outcome came meanwhile, or
+        more of them pay. Woken for each outcome, this thread would take the processor from those that act."""
+        before = len(self.acts)
+        self.enough.wait(RAMP if self._may_ramp() else FLUSH_AFTER / 5)
+        self.enough.clear()
+        quiet = len(self.acts) == before
         if (quiet or self.threads < self._wanted_threads()) and self._may_ramp():
             self._add_thread()
+
+    def _take(self) -> list[Act]:
+        return [self.acts.popleft() for _ in range(min(FLUSH_COUNT, len(self.acts)))]
 
     def _check_lane(self) -> None:
         now = time.monotonic()
@@ -186,17 +188,22 @@ class _Run(Generic[E, R]):
         return self.starts.left > 0 and 0 < self.threads < self.claim.slots
 
     def _add_thread(self) -> None:
-        self.threads += 1
+        with self._count:
+            self.threads += 1
         _pool.submit(self._work)
 
     def _work(self) -> None:
         try:
             while (entry := self.starts.next()) is not None:
                 began = time.perf_counter()
-                self.acts.put(self._act(entry))
+                self.acts.append(self._act(entry))
                 self.usual += (time.perf_counter() - began - self.usual) * 0.2
+                if len(self.acts) >= FLUSH_COUNT:
+                    self.enough.set()
         finally:
-            self.acts.put(None)
+            with self._count:
+                self.threads -= 1
+            self.enough.set()
 
     def _act(self, entry: Entry) -> Act:
         try:
