@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 LOCK = 0x726F77706F7374  # "rowpost"
 WAKE = 2000  # waiting handlings made ready a pass, at most
 LANES = 1000  # lanes looked at a pass, at most
+BUSY = 200  # handlings moved in a pass that make the next one wait, to find more: fewer, fuller batches
+REST = 0.05  # seconds that it waits
 TASK_BUDGET = 20.0  # seconds that one Celery task keeps passing
 
 
@@ -46,6 +48,8 @@ def run_passes(budget: float = TASK_BUDGET) -> int:
         moved += count
         if count == 0 or time.monotonic() > ends:
             return moved
+        if count >= BUSY:
+            time.sleep(REST)
 
 
 def run_pass() -> int:
