@@ -145,7 +145,7 @@ class _Adapter(HTTPAdapter):
         return target
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        response = Response()
+        response = Response.__new__(Response)  # its own beginning makes cookies and headers that nobody reads
         response.raw = resp
         return response
 

@@ -167,6 +167,7 @@ def _fill(claim: Claim, ids: Sequence[int]) -> None:
         FROM outbox_handling h JOIN outbox_outboxevent e ON e.id = h.event_id
         WHERE {sql.any_of("h.id")} AND h.lease_id = %s AND h.state = 'leased' ORDER BY e.id"""
     with connection.cursor() as cursor:
+        sql.load_times_fast(cursor)
         cursor.execute(statement, [sql.listed(ids), claim.lease_id])
         rows = cursor.fetchall()
     for handling_id, tries, deaths, kind, version, payload, *envelope in rows:

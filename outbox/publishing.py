@@ -1,5 +1,6 @@
 """Publishing: events are written in the transaction of the change that they tell of."""
 
+import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,7 +10,7 @@ from django.db import connection, transaction
 
 from outbox import sql
 from outbox.errors import NoTransaction, PublishedInProjection
-from outbox.models import uuid7
+from outbox.models import uuid7s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +45,11 @@ def publish(*events: "Event") -> list[int]:
     ids = sql.allocate("outbox_outboxevent", len(events))
     now = sql.database_now()
     cause = _cause.get()
-    sql.insert(
-        "outbox_outboxevent", _COLUMNS, [_row(i, e, cause, now) for i, e in zip(ids, events, strict=True)]
-    )
+    rows = [
+        _row(event_id, key, event, cause, now)
+        for event_id, key, event in zip(ids, uuid7s(len(events)), events, strict=True)
+    ]
+    sql.insert("outbox_outboxevent", _COLUMNS, rows)
     sql.insert("outbox_unrelayed", ("event_id",), [(event_id,) for event_id in ids])
     from outbox.wakeup import wake_relay
 
@@ -54,10 +57,10 @@ def publish(*events: "Event") -> list[int]:
     return ids
 
 
-def _row(event_id: int, event: "Event", cause: int | None, now: object) -> Sequence[object]:
+def _row(event_id: int, key: uuid.UUID, event: "Event", cause: int | None, now: object) -> Sequence[object]:
     return (
         event_id,
-        uuid7(),
+        key,
         type(event).__name__,
         event.version,
         event.correlation_id,

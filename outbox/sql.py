@@ -7,10 +7,13 @@ from operator import attrgetter
 from typing import Any
 
 import orjson
+import psycopg
 from django.db import connection
 from django.utils import timezone
+from psycopg.pq import Format
 
 Param = Any
+_TIME_LOADER: Any = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
 
 
 def on_postgresql() -> bool:
@@ -125,6 +128,13 @@ def locked(table: str = "") -> str:
     if not on_postgresql():
         return ""
     return f"FOR NO KEY UPDATE OF {table}" if table else "FOR NO KEY UPDATE"
+
+
+def load_times_fast(cursor: Any) -> None:
+    """Makes this cursor read times with the driver's own loader, which gives them in the connection's zone:
+    UTC. Django's is in Python, and takes ten times as long."""
+    if on_postgresql():
+        cursor.adapters.register_loader("timestamptz", _TIME_LOADER)
 
 
 def as_uuid(value: Param) -> uuid.UUID:
