@@ -159,6 +159,24 @@ def empty_line(count: int) -> list[Line]:
     return [Line("relay, claim, empty handler, settle; one process", f"{rate:,.0f} handlings/s", "10,000")]
 
 
+def parts_lines(count: int) -> list[Line]:
+    """Where a row's processor time goes. Celery's is the difference between the processes of a whole Rowpost
+    and one process that does the same work without a broker, messages and threads."""
+    with RunningThirdParty() as shop:
+        _, whole = our_rate(shop, "/ok", count)
+    with (
+        RunningThirdParty() as shop,
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Path(folder)) as stack,
+    ):
+        stack.add_destination("shop", shop.url("/ok"))
+        feed = stack.send(rows_file(stack.folder, count), to="shop")
+        parts: dict[str, float] = stack.call("tests.bench.parts.by_part", str(feed))
+    broker = sum(micros for part, micros in whole.items() if part != "PostgreSQL") - sum(parts.values())
+    parts |= {"Celery, the broker's client, threads": broker, "PostgreSQL's backends": whole["PostgreSQL"]}
+    return [Line(f"processor time a row: {part}", f"{micros:.0f} µs", "") for part, micros in parts.items()]
+
+
 def peak_megabytes(pid: int) -> float:
     """The most memory that the process has had resident so far."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -189,25 +207,28 @@ def table(lines: list[Line]) -> str:
     return f"| what | measured | goal |\n|---|---|---|\n{rows}\n"
 
 
+PARTS: dict[str, Callable[[int], list[Line]]] = {
+    "instant": lambda rows: side_by_side("/ok", (rows // 4, rows), 2.5, "instant receiver"),
+    "slow": lambda rows: side_by_side("/slow?ms=50", (1_000, rows // 2), 20, "receiver of 50 ms"),
+    "import": lambda rows: import_line(rows * 2),
+    "empty": empty_line,
+    "parts": parts_lines,
+    "memory": lambda rows: memory_line(rows * 20),
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…")
-    parser.add_argument("--only", choices=["instant", "slow", "import", "empty", "memory"])
+    parser.add_argument("--only", choices=list(PARTS))
     parser.add_argument("--rows", type=int, default=50_000, help="rows of the instant run")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     os.environ |= {"DATABASE_URL": POSTGRES, "BROKER_URL": REDIS}
-    parts: dict[str, Callable[[], list[Line]]] = {
-        "instant": lambda: side_by_side("/ok", (options.rows // 4, options.rows), 2.5, "instant receiver"),
-        "slow": lambda: side_by_side("/slow?ms=50", (1_000, options.rows // 2), 20, "receiver of 50 ms"),
-        "import": lambda: import_line(options.rows * 2),
-        "empty": lambda: empty_line(options.rows),
-        "memory": lambda: memory_line(options.rows * 20),
-    }
     lines: list[Line] = []
-    for name, run in parts.items():
+    for name, run in PARTS.items():
         # A million rows take their time: only when asked for.
         if options.only == name or (options.only is None and name != "memory"):
-            lines += run()
+            lines += run(options.rows)
             sys.stdout.write(f"{name}: done\n")
     sys.stdout.write(f"\n{table(lines)}")
     if options.write:
