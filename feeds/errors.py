@@ -15,3 +15,7 @@ class WrongState(FeedError):
 
 class Incomplete(FeedError):
     """the import found other rows than the check had counted: the stored file has changed."""
+
+
+class TooLarge(FeedError):
+    """there are more rows than a spreadsheet takes."""

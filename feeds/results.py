@@ -70,7 +70,7 @@ def write_results(
         buffer.write(_BOM)
     write(guard([*columns, *RESULT_COLUMNS]))
     for row in rows:
-        write(guard(_record(row, len(columns))))
+        write(guard(record(row, len(columns))))
         if buffer.tell() >= CHUNK:
             yield _taken(buffer)
     yield _taken(buffer)
@@ -99,7 +99,8 @@ def is_unmended(cells: Iterable[str]) -> bool:
     return any(cell.startswith(MARK) for cell in cells)
 
 
-def _record(row: ResultRow, width: int) -> list[str]:
+def record(row: ResultRow, width: int) -> list[str]:
+    """The row's cells, as many as there are columns, and the five results."""
     return [
         *_rectangular(row, width),
         row.status,
@@ -129,12 +130,12 @@ def _as_csv(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _as_they_are(record: Sequence[str]) -> Sequence[str]:
-    return record
+def _as_they_are(written: Sequence[str]) -> Sequence[str]:
+    return written
 
 
-def _without_formulas(record: Sequence[str]) -> Sequence[str]:
-    return [escape_formula(cell) for cell in record]
+def _without_formulas(written: Sequence[str]) -> Sequence[str]:
+    return [escape_formula(cell) for cell in written]
 
 
 def _taken(buffer: StringIO) -> bytes:

@@ -17,6 +17,7 @@ urlpatterns = [
     path("feeds/<uuid:feed_id>/rows/<int:number>/", rows.row, name="row"),
     path("feeds/<uuid:feed_id>/rows/<int:number>/edit/", rows.edit, name="edit_row"),
     path("feeds/<uuid:feed_id>/results/<slug:kind>.csv", results.download, name="results"),
+    path("feeds/<uuid:feed_id>/results/failed.xlsx", results.spreadsheet, name="failed_xlsx"),
     path("destinations/", destinations.destinations, name="destinations"),
     path("destinations/new/", destinations.add, name="add_destination"),
     path("destinations/<int:destination_id>/", destinations.destination, name="destination"),

@@ -8,7 +8,7 @@ from feeds.queries.live import live
 from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds, start_document
 from feeds.queries.pace import chart
 from feeds.queries.preview import first_records, first_requests, preview
-from feeds.queries.results import RESULT_FILES, result_rows
+from feeds.queries.results import RESULT_FILES, failed_text, result_rows
 from feeds.queries.rows import Show, row_story, rows_page
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Viewer",
     "chart",
     "failed_groups",
+    "failed_text",
     "feeds_page",
     "first_records",
     "first_requests",

@@ -39,6 +39,12 @@ def result_rows(feed: Feed, kind: str, *, group: str = "") -> Iterator[ResultRow
         yield from _unreached(feed, invalid=kind == "failed")
 
 
+def failed_text(feed: Feed) -> int:
+    """About how many bytes of text the failed rows have: their share of the file's."""
+    size = feed.plain_path.stat().st_size if feed.plain_path.exists() else feed.size
+    return size * feed.failed // max(1, feed.total)
+
+
 def _stored(feed: Feed, outcomes: Sequence[str]) -> Iterator[Row]:
     after = 0
     rows = Row.objects.filter(feed_id=feed.id, outcome__in=outcomes).order_by("number")

@@ -1,7 +1,9 @@
 """A failed file that comes back, mended or not, through the real import on the suite's database."""
 
+import csv
 import io
 
+import openpyxl
 import pytest
 from django.db import transaction
 
@@ -10,6 +12,8 @@ from deliveries.models import Payload
 from feeds import commands, handlers
 from feeds.events import FeedCreated, FeedReleased
 from feeds.models import Feed, Row
+from feeds.queries import result_rows
+from feeds.spreadsheet import write_xlsx
 from outbox.outcomes import NextStep
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,9 +26,10 @@ def send(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     destination = add_destination(name="shop", url="https://shop.example/products")
 
-    def run(text: str) -> Feed:
+    def run(text: str | bytes) -> Feed:
+        content = text.encode() if isinstance(text, str) else text
         feed = commands.create_feed(
-            content=io.BytesIO(text.encode()), name="f.csv", destination=destination, send_at_once=True
+            content=io.BytesIO(content), name="f.csv", destination=destination, send_at_once=True
         )
         check = handlers.check_feed(FeedCreated(correlation_id=feed.id))
         assert check is not None
@@ -77,3 +82,34 @@ def test_an_import_that_is_repeated_writes_nothing_twice(send, monkeypatch):
     feed.refresh_from_db()
     assert (feed.total, feed.pending, feed.created) == (2, 2, 2)
     assert Row.objects.filter(feed_id=feed.id).count() == 2
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+def test_what_excel_saves_of_the_failed_rows_is_uploaded_as_it_is(send, delimiter, encoding):
+    # Given a feed whose rows were refused, one of them for want of a cell
+    cells = ["007", "=1+1", '5" Größe, groß; <b>', "12345678901234567890"]
+    feed = send(csv_of([["sku", "f", "name", "ean"], cells, ["008", "", "a\nb", " x "], ["9", "x", "y"]]))
+    Row.objects.filter(feed_id=feed.id, invalid=False).update(
+        outcome="failed", code="http_422", error="No, not\nthis one.", http_status=422, attempts=1
+    )
+    # When the spreadsheet is saved as CSV, as Excel does it, and uploaded
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(write_xlsx(result_rows(feed, "failed"), feed.columns))))
+    saved = csv_of([["" if v is None else v for v in row] for row in book.active.values], delimiter)
+    again = send(saved.encode(encoding))
+    # Then every cell is as it was, and the row that nobody mended is not sent
+    assert again.columns == feed.columns
+    assert (again.total, again.invalid, again.pending) == (3, 1, 2)
+    before, after = (
+        list(Row.objects.filter(feed_id=each.id).order_by("number").values_list("cells", flat=True))
+        for each in (feed, again)
+    )
+    assert after[:2] == before[:2]
+    assert "[[mend: no cell]]" in after[2]
+
+
+def csv_of(rows: list[list[str]], delimiter: str = ",") -> str:
+    """As Excel writes it: quotes only where it must, and CRLF."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    return text.getvalue()

@@ -3,6 +3,7 @@
 import csv
 import io
 
+import openpyxl
 import pytest
 from django.urls import reverse
 
@@ -143,6 +144,30 @@ def test_rows_that_were_never_reached_are_read_from_the_file(as_, owner, make_fe
 
 def test_there_is_no_fourth_result_file(as_, owner, delivering):
     assert as_(owner).get(reverse("feeds:results", args=[delivering.id, "all"])).status_code == 404
+
+
+def spreadsheet(browser, feed):
+    answer = browser.get(reverse("feeds:failed_xlsx", args=[feed.id]))
+    assert answer.status_code == 200
+    return openpyxl.load_workbook(io.BytesIO(b"".join(answer.streaming_content))).active
+
+
+def test_the_failed_rows_are_a_spreadsheet_too_with_the_same_columns(as_, owner, delivering):
+    browser = as_(owner)
+    assert reverse("feeds:failed_xlsx", args=[delivering.id]) in (
+        browser.get(reverse("feeds:feed", args=[delivering.id])).text
+    )
+    header, *rows = spreadsheet(browser, delivering).values
+    failed = download(browser, delivering, "failed")
+    assert list(header) == list(failed[0])
+    assert [[value or "" for value in row] for row in rows] == [list(row.values()) for row in failed]
+
+
+def test_more_failed_rows_than_a_spreadsheet_takes_are_told_with_the_way_out(as_, owner, delivering):
+    Feed.objects.filter(id=delivering.id).update(total=1_200_001, failed=1_200_000)
+    page = as_(owner).get(reverse("feeds:failed_xlsx", args=[delivering.id]), follow=True).text
+    assert "A spreadsheet takes 1,048,575 rows, and 1,200,000 failed." in page
+    assert "Download the CSV file instead" in page
 
 
 def test_a_failed_row_is_changed_and_sent_again_and_the_old_request_is_kept(as_, owner, delivering):
