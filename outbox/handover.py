@@ -1,5 +1,7 @@
 """Hand-over: ready handlings become batches under a lease, lane by lane in turn."""
 
+from collections.abc import Iterator
+
 from django.db import connection
 
 from outbox import sql
@@ -8,6 +10,9 @@ from outbox.errors import OutboxError
 from outbox.models import Handling
 from outbox.passes import NewLease, Pass
 from outbox.registry import HANDLERS
+
+
+GROUP = 16  # suspects with a single death that share a lease
 
 
 class Miscounted(OutboxError):
@@ -28,7 +33,7 @@ def hand_over(step: Pass, *, most: int | None) -> None:
 
 
 def _hand_over_one(step: Pass, lane: LaneState) -> bool:
-    """Leases one batch of the lane, and each suspect at its head alone; False if nothing was leased."""
+    """Leases one batch of the lane, and the suspects at its head; False if nothing was leased."""
     handler = HANDLERS.get(lane.handler)
     if handler is None or step.board.grant(lane, 1) is None:
         return False
@@ -37,17 +42,29 @@ def _hand_over_one(step: Pass, lane: LaneState) -> bool:
     if not clean and len(head) == handler.batch:
         clean = [handling_id for handling_id, _ in _head(lane.id, handler.batch, deaths=0)]
     leased = bool(clean) and _lease(step, lane, clean)
-    for handling_id, deaths in head:
-        if deaths > 0:
-            leased = _lease_suspect(step, lane, handling_id, deaths) or leased
+    for ids, deaths in _suspects(head):
+        leased = _lease_suspects(step, lane, ids, deaths) or leased
     return leased
 
 
-def _lease_suspect(step: Pass, lane: LaneState, handling_id: int, deaths: int) -> bool:
-    """A handling whose worker died has a batch to itself; after a second death it also runs at a time
-    when no other such suspect does, whoever's, so that the next death is its own."""
-    alone = deaths > 1
-    return not (alone and step.board.suspect_runs) and _lease(step, lane, [handling_id], alone=alone)
+def _suspects(head: list[tuple[int, int]]) -> Iterator[tuple[list[int], int]]:
+    """Those whose workers died, as they may run: after one death in small groups, after more alone.
+
+    Nearly always the worker was to blame, and a restart must not cost each of its handlings a lease.
+    """
+    once = [handling_id for handling_id, deaths in head if deaths == 1]
+    for first in range(0, len(once), GROUP):
+        yield once[first : first + GROUP], 1
+    for handling_id, deaths in head:
+        if deaths > 1:
+            yield [handling_id], deaths
+
+
+def _lease_suspects(step: Pass, lane: LaneState, ids: list[int], deaths: int) -> bool:
+    """After a third death a suspect also runs at a time when no other such one does, whoever's, so that
+    the next death is its own."""
+    alone = deaths > 2
+    return not (alone and step.board.suspect_runs) and _lease(step, lane, ids, alone=alone)
 
 
 def _head(lane_id: int, limit: int, **only: int) -> list[tuple[int, int]]:

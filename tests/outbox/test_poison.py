@@ -119,17 +119,17 @@ def test_twenty_kills_in_a_row_with_a_backlog_park_none(broker, quiet):
 
 
 def test_only_deaths_alone_park(broker, quiet):
-    # Given one whose worker dies four times: in company, in a batch of its own, and twice alone
+    # Given one whose worker dies five times: in company, in a group, in a batch of its own, and twice alone
     quiet(batch=10)
     publish_notes("fine")
-    for _ in range(4):
+    for _ in range(5):
         relay.run_pass()
         name, lease_id, token = broker.messages.pop()
         assert leases.claim(registry.get(name), lease_id, token)
         expire()
     relay.run_pass()
     handling = Handling.objects.get()
-    assert (handling.state, handling.deaths, handling.deaths_alone) == ("leased", 4, 2)
+    assert (handling.state, handling.deaths, handling.deaths_alone) == ("leased", 5, 2)
 
     # When
     broker.deliver()
@@ -138,16 +138,20 @@ def test_only_deaths_alone_park(broker, quiet):
     assert states() == {"done": 1}
 
 
-def test_a_suspect_runs_in_a_batch_of_its_own(broker, quiet):
-    quiet(batch=10)
-    publish_notes(*["fine"] * 10)
+@pytest.mark.parametrize(("deaths", "sizes"), [(1, [2, 16, 16]), (2, [1] * 34)])
+def test_suspects_run_in_small_groups_first_and_then_each_in_a_batch_of_its_own(broker, quiet, deaths, sizes):
+    quiet(batch=200)
+    crew(processes=20)
+    publish_notes(*["fine"] * 34)
+    for _ in range(deaths):
+        relay.run_pass()
+        for name, lease_id, token in broker.messages:
+            leases.claim(registry.get(name), lease_id, token)
+        broker.messages.clear()
+        expire()
     relay.run_pass()
-    name, lease_id, token = broker.messages.pop()
-    leases.claim(registry.get(name), lease_id, token)
-    expire()
-    relay.run_pass()
-    assert set(Handling.objects.values_list("deaths", flat=True)) == {1}
-    assert {len(ids) for ids in Lease.objects.values_list("ids", flat=True)} == {1}
+    assert set(Handling.objects.values_list("deaths", flat=True)) == {deaths}
+    assert sorted(len(ids) for ids in Lease.objects.values_list("ids", flat=True)) == sizes
 
 
 def test_work_that_no_worker_ever_claimed_counts_no_death(broker, quiet):
