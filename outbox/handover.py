@@ -11,7 +11,6 @@ from outbox.models import Handling
 from outbox.passes import NewLease, Pass
 from outbox.registry import HANDLERS
 
-
 GROUP = 16  # suspects with a single death that share a lease
 
 
