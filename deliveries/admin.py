@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from deliveries import commands
+from deliveries.errors import DeliveryError
 from deliveries.forms import DestinationForm
 from deliveries.models import Attempt, Delivery, Destination, Payload
 from outbox.admin import ReadOnly
@@ -41,6 +43,13 @@ class DestinationAdmin(_DestinationAdmin):
     def save_model(self, request: HttpRequest, obj: Destination, form: Any, change: bool) -> None:
         stored = form.store()
         obj.pk, obj.lane_id = stored.pk, stored.lane_id
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **options)
+        except DeliveryError as exc:
+            self.message_user(request, str(exc), messages.ERROR)
+            return redirect(request.path)
 
     @admin.display(description="health")
     def health(self, destination: Destination) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
+from deliveries import token_requests, tokens
 from deliveries.addresses import problem_with_url
-from deliveries.errors import BadDestination, UnknownDestination
+from deliveries.authentication import Auth, problem_with
+from deliveries.errors import BadDestination, DestinationChanged, UnknownDestination
 from deliveries.events import (
     DeliveryCancelled,
     DeliveryCreated,
@@ -58,13 +60,6 @@ def add_destination(
     with transaction.atomic():
         if rate is not None and rate <= 0:
             raise BadDestination("A rate is a number of requests a second, above 0.")
-        lane_id = lanes.ensure(
-            EXECUTE,
-            f"destination:{uuid7()}",
-            max_slots=concurrency,
-            interval=1 / rate if rate else None,
-            act_limit=settings_.get("timeout", 10.0),
-        )
         destination = Destination(
             name=name,
             url=url,
@@ -72,12 +67,25 @@ def add_destination(
             headers=headers or {},
             rate=rate,
             concurrency=concurrency,
-            lane_id=lane_id,
             **settings_,
+        )
+        destination.lane_id = lanes.ensure(
+            EXECUTE,
+            f"destination:{uuid7()}",
+            max_slots=concurrency,
+            interval=1 / rate if rate else None,
+            act_limit=_act_limit(destination),
         )
         _check(destination)
         destination.save()
     return destination
+
+
+def _act_limit(destination: Destination) -> float:
+    """Seconds that one act may take: with OAuth2 a request, a new token, and the request once more."""
+    if destination.auth == Auth.OAUTH2:
+        return 2 * destination.timeout + token_requests.LIMIT
+    return destination.timeout
 
 
 def _check(destination: Destination) -> None:
@@ -92,21 +100,39 @@ def _check(destination: Destination) -> None:
         field, messages = next(iter(exc.message_dict.items()))
         place = "" if field == "__all__" else f"{field}: "
         raise BadDestination(f"{place}{messages[0]}") from exc
+    _, problem = problem_with(destination.auth, destination.credentials or {}, destination.headers)
+    if problem:
+        raise BadDestination(problem)
 
 
-def change_destination(destination_id: int, **fields: Any) -> Destination:
-    """Changes a destination, and its lane's limits with it. Raises BadDestination as `add_destination`."""
+def change_destination(destination_id: int, *, edition: int | None = None, **fields: Any) -> Destination:
+    """Changes a destination, and its lane's limits with it. `edition` is that of what the person saw.
+
+    Raises BadDestination as `add_destination`, DestinationChanged if another edition is stored, with
+    other values than these, and UnknownDestination.
+    """
     with transaction.atomic():
         destination = _locked(destination_id)
-        for name, value in fields.items():
-            setattr(destination, name, value)
+        changed = {name for name, value in fields.items() if getattr(destination, name) != value}
+        if not changed:
+            return destination
+        if edition not in (None, destination.edition):
+            raise DestinationChanged(
+                "Somebody else changed this destination while this page was open, so nothing is stored. "
+                "Open it again to see how it is now, and make your change there."
+            )
+        for name in changed:
+            setattr(destination, name, fields[name])
+        destination.edition += 1
         _check(destination)
-        destination.save(update_fields=list(fields))
+        destination.save(update_fields=[*changed, "edition"])
+        if changed & {"auth", "credentials"}:
+            tokens.forget(destination.id)
         lanes.limit(
             destination.lane_id,
             max_slots=destination.concurrency,
             interval=1 / destination.rate if destination.rate else None,
-            act_limit=destination.timeout,
+            act_limit=_act_limit(destination),
         )
     return destination
 
@@ -158,7 +184,10 @@ def resume_destination(destination_id: int) -> bool:
 
 
 def _locked(destination_id: int) -> Destination:
-    return Destination.objects.select_for_update(no_key=True).get(id=destination_id)
+    destination = Destination.objects.select_for_update(no_key=True).filter(id=destination_id).first()
+    if destination is None:
+        raise UnknownDestination("This destination was deleted meanwhile.")
+    return destination
 
 
 def _story(destination: Destination) -> uuid.UUID:

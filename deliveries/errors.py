@@ -13,5 +13,9 @@ class BadDestination(DeliveryError):
     """a destination cannot be stored as given; the text says what to change."""
 
 
+class DestinationChanged(DeliveryError):
+    """a destination is changed from a page that shows how it was before somebody else's change."""
+
+
 class UndecryptableSecret(DeliveryError):
     """a stored secret cannot be read with the keys at hand; it must not be sent as it is."""

@@ -8,29 +8,29 @@ from django import forms
 
 from deliveries.addresses import problem_with_url
 from deliveries.answers import STATUS_MEANINGS
+from deliveries.auth_forms import AuthenticationFields
+from deliveries.authentication import HIDDEN as MASK
 from deliveries.commands import add_destination, change_destination
-from deliveries.errors import BadDestination
+from deliveries.errors import DeliveryError
 from deliveries.models import Destination
 from deliveries.signing import problem_with_secret
 
-MASK = "••••••••"
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
 _OURS = ("content-length", "host", "transfer-encoding", "connection", "idempotency-key")
 
 
 STORED = (
-    "name", "url", "method", "headers", "signing_secret", "rate", "concurrency", "timeout", "max_attempts",
-    "retry_first", "retry_factor", "retry_cap", "success_path", "success_value", "statuses", "group",
+    "name", "url", "method", "headers", "auth", "signing_secret", "rate", "concurrency", "timeout",
+    "max_attempts", "retry_first", "retry_factor", "retry_cap", "success_path", "success_value", "statuses",
+    "group",
 )  # fmt: skip
 
 
 class HeadersField(forms.CharField):
     """Headers as lines. A value of dots stands for the one that is stored."""
 
-    widget = forms.Textarea(
-        attrs={"rows": 4, "spellcheck": "false", "placeholder": "Authorization: Bearer …"}
-    )
+    widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "placeholder": "X-Shop: main"})
 
     def __init__(self, **options: Any) -> None:
         super().__init__(required=False, **options)
@@ -66,7 +66,7 @@ else:
     _ModelForm = forms.ModelForm  # not subscriptable when it runs
 
 
-class DestinationForm(_ModelForm):
+class DestinationForm(AuthenticationFields, _ModelForm):
     """A destination, with its lane kept in step by the commands that it is stored with."""
 
     method = forms.ChoiceField(choices=[(method, method) for method in METHODS], initial="POST")
@@ -86,6 +86,8 @@ class DestinationForm(_ModelForm):
         help_text="whsec_… Requests are then signed (Standard Webhooks). Empty keeps what is stored.",
     )
     remove_signing_secret = forms.BooleanField(required=False, label="Sign no more")
+    # What the person saw: somebody else's change meanwhile is not written over.
+    seen_edition = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Destination
@@ -118,12 +120,19 @@ class DestinationForm(_ModelForm):
         if self.stored:
             self.initial["headers"] = self.instance.headers
             self.initial["signing_secret"] = ""
+            self.initial["seen_edition"] = self.instance.edition
+            self.take_stored(self.instance.auth, self.instance.credentials)
             value = self.instance.success_value
             self.initial["success_value"] = value if isinstance(value, str) else json.dumps(value)
             headers = self.fields["headers"]
             assert isinstance(headers, HeadersField)  # noqa: S101
             headers.stored = dict(self.instance.headers)
         self.fields["statuses"].required = False
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        values["credentials"] = self.clean_credentials(values.get("headers") or {})
+        return values
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"].strip()
@@ -155,20 +164,20 @@ class DestinationForm(_ModelForm):
         return statuses
 
     def store(self) -> Destination:
-        """Stores what was entered; raises BadDestination."""
-        fields = {name: self.cleaned_data[name] for name in STORED}
+        """Stores what was entered; raises DeliveryError with a sentence."""
+        fields = {name: self.cleaned_data[name] for name in (*STORED, "credentials")}
         if not self.stored:
             return add_destination(**fields)
         if self.cleaned_data.get("remove_signing_secret"):
             fields["signing_secret"] = ""
         elif not fields["signing_secret"]:
             del fields["signing_secret"]
-        return change_destination(self.instance.pk, **fields)
+        return change_destination(self.instance.pk, edition=self.cleaned_data["seen_edition"], **fields)
 
     def stored_or_told(self) -> Destination | None:
-        """Stores it; what the database refuses is told in the form."""
+        """Stores it; what cannot be stored is told in the form."""
         try:
             return self.store()
-        except BadDestination as exc:
+        except DeliveryError as exc:
             self.add_error(None, str(exc))
             return None

@@ -1,10 +1,11 @@
-"""Destinations, deliveries, payloads and attempts."""
+"""Destinations with their tokens, deliveries, payloads and attempts."""
 
 import uuid
 
 from django.db import models
 from django.db.models import CheckConstraint, Q
 
+from deliveries.authentication import Auth
 from deliveries.secret_fields import EncryptedJSONField
 
 
@@ -20,6 +21,9 @@ class Destination(models.Model):
     url = models.CharField(max_length=2000)
     method = models.CharField(max_length=10, default="POST")
     headers = EncryptedJSONField(default=dict, blank=True)  # name → value
+    auth = models.CharField(max_length=10, choices=Auth.choices, default=Auth.NONE)
+    # {field: text} as deliveries.authentication says; None costs no decryption where there is nothing.
+    credentials = EncryptedJSONField(null=True, blank=True)
     signing_secret = EncryptedJSONField(default=str, blank=True)  # "" sends no signature
     # Whose members send to it and see its feeds; without one everybody who is signed in may send to it.
     group = models.ForeignKey("auth.Group", null=True, blank=True, on_delete=models.PROTECT)
@@ -42,6 +46,7 @@ class Destination(models.Model):
     refusals = models.JSONField(default=list)  # ids of deliveries refused in a row, at most 3
     last_success_at = models.DateTimeField(null=True)  # kept only while something is refused
     paused_for = models.CharField(max_length=300, blank=True)
+    edition = models.IntegerField(default=1, editable=False)  # raised with each change by a person
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -70,6 +75,23 @@ class Destination(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AccessToken(models.Model):
+    """The OAuth2 token that all workers of a destination share. Every write is fenced with its version."""
+
+    destination = models.OneToOneField(Destination, primary_key=True, on_delete=models.CASCADE)
+    version = models.IntegerField(default=0)  # raised with each token, and when the credentials change
+    value = EncryptedJSONField(null=True)
+    fetched_at = models.DateTimeField(null=True)
+    renew_at = models.DateTimeField(null=True)  # some time before it expires
+    expires_at = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True)  # somebody fetches the next one
+    failure = models.CharField(max_length=500, blank=True)  # of the last fetch, a sentence
+    failed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"token of destination {self.destination_id}"
 
 
 class Status(models.TextChoices):

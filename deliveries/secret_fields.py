@@ -44,7 +44,9 @@ class EncryptedJSONField(_Text):
     def to_python(self, value: Any) -> Any:
         return value  # not the text of a value, as a TextField would have it
 
-    def get_prep_value(self, value: Any) -> str:
+    def get_prep_value(self, value: Any) -> str | None:
+        if value is None:
+            return None
         return _current().encrypt(orjson.dumps(value)).decode()
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:

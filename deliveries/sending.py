@@ -12,11 +12,13 @@ from django.db import connection
 
 from deliveries import commands
 from deliveries.answers import Kind, Rule, Verdict, judge
+from deliveries.authentication import Auth, fixed_headers, secrets_of, without
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.events import DeliveryAttemptFailed, DeliveryScheduled, DeliverySucceeded
 from deliveries.health import BREAKER_FAILURES, REFUSALS, Findings, Health, fold
 from deliveries.models import Delivery, Destination
 from deliveries.signing import signing_headers
+from deliveries.token_sending import TokenSending
 from outbox import lanes, sql
 from outbox.effects import EffectBatch
 from outbox.publishing import publish
@@ -70,7 +72,12 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
 
     def _use(self, destination: Destination) -> None:
         self.destination = destination
-        self.client = _client(destination)
+        client = _client(destination)
+        self.send = client.send
+        if destination.auth == Auth.OAUTH2:
+            self.send = TokenSending(destination.id, client).send
+        self.headers = destination.headers | fixed_headers(destination.auth, destination.credentials)
+        self.secrets = secrets_of(destination.auth, destination.credentials)
         self.rule = Rule(
             success_path=destination.success_path,
             success_value=destination.success_value,
@@ -84,7 +91,9 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
 
     def act(self, event: DeliveryScheduled) -> Sent:
         parcel = self.consignments[event.correlation_id]
-        answer = self.client.send(self._request(event, parcel))
+        answer = self.send(self._request(event, parcel))
+        if self.secrets:
+            answer = replace(answer, body=without(answer.body, self.secrets))
         verdict = judge(answer, self.rule)
         if verdict.kind is Kind.CONFLICT:
             arrived = parcel.maybe_arrived or event.id in self.reruns
@@ -98,7 +107,7 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
         key = str(event.correlation_id)
         if parcel.revision > 1:
             key = f"{key}-r{parcel.revision}"
-        headers = dict(destination.headers)
+        headers = dict(self.headers)
         if parcel.content_type:
             headers["Content-Type"] = parcel.content_type
         headers["Idempotency-Key"] = key

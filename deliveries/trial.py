@@ -3,19 +3,20 @@
 It counts for nothing: no health, no limit, no record.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 
 from deliveries.answers import Rule, Verdict, judge
+from deliveries.authentication import HIDDEN, Auth, fixed_headers, header_name, secrets_of, without
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.models import Destination
 from deliveries.sending import target_url
 from deliveries.signing import signing_headers
+from deliveries.token_sending import TokenSending
 from outbox.models import uuid7
 
-HIDDEN = "••••••••"
 LONGEST = 15.0  # seconds: a person waits for it
 
 
@@ -53,18 +54,27 @@ def send(
         pool_size=1,
         limits=Limits(connect=min(5.0, limit), read=limit, total=limit),
     )
+    secret_headers = destination.headers | fixed_headers(destination.auth, destination.credentials)
     try:
-        answer = client.send(Request(method, url, {**destination.headers, **open_headers}, content))
+        sending = TokenSending(destination.id, client) if destination.auth == Auth.OAUTH2 else client
+        answer = sending.send(Request(method, url, {**secret_headers, **open_headers}, content))
     finally:
         client.close()
+    hidden = [*secrets_of(destination.auth, destination.credentials), *destination.headers.values()]
+    answer = replace(answer, body=without(answer.body, hidden))
     return Trial(
         method=method,
         url=url,
-        headers=[(name, HIDDEN) for name in destination.headers] + list(open_headers.items()),
+        headers=[(name, HIDDEN) for name in _secret_names(destination)] + list(open_headers.items()),
         body=body,
         answer=answer,
         verdict=judge(answer, _rule(destination)),
     )
+
+
+def _secret_names(destination: Destination) -> list[str]:
+    ours = header_name(destination.auth, destination.credentials or {})
+    return list(destination.headers) + ([ours] if ours else [])
 
 
 def _rule(destination: Destination) -> Rule:
