@@ -299,12 +299,14 @@ def reopen_deliveries(ids: Iterable[uuid.UUID]) -> int:
     return len(moved)
 
 
-def revise_delivery(id_: uuid.UUID, parcel: Parcel) -> bool:
+def revise_delivery(id_: uuid.UUID, parcel: Parcel, *, revision: int) -> bool:
     """Sends a failed delivery again with another payload, under another key; the old payload is kept.
 
-    Returns False when it is not failed (any more), and then changes nothing.
+    Returns False when it is not failed (any more), or its payload is not that revision, and then
+    changes nothing.
     """
-    delivery = Delivery.objects.select_for_update(no_key=True).filter(id=id_, status=Status.FAILED).first()
+    failed = Delivery.objects.filter(id=id_, status=Status.FAILED, revision=revision)
+    delivery = failed.select_for_update(no_key=True).first()
     if delivery is None:
         return False
     delivery.revision += 1

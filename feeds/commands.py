@@ -5,7 +5,7 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -214,22 +214,6 @@ def retry_failed(feed_id: uuid.UUID, *, group: str = "", seconds: float = math.i
         if time.monotonic() > ends:
             break
     return reopened
-
-
-def edit_row(feed_id: uuid.UUID, number: int, *, cells: Sequence[str], user_id: int | None = None) -> None:
-    """Sends a failed row again with other cells, rendered by the feed's mapping; the original stays.
-
-    Raises RowError when the mapping cannot render these cells, WrongState when the row is not failed.
-    """
-    feed = Feed.objects.select_related("destination").get(id=feed_id)
-    _in_state(feed, FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED, to="changed")
-    mapping = ParsedMapping.parse(feed.mapping)
-    made = mapping.bind(feed.columns, default_method=feed.destination.method).render(cells)
-    parcel = deliveries.Parcel(number, made.method, made.path, made.content_type, made.body.decode())
-    with transaction.atomic():
-        if not deliveries.revise_delivery(delivery_id(feed_id, number), parcel):
-            raise WrongState(f"Row {number} is not failed, and cannot be sent again.")
-        note_deed(feed_id, user_id=user_id, what="edited", detail=f"row {number} and sent it again")
 
 
 def note_deed(feed_id: uuid.UUID, *, user_id: int | None, what: str, detail: str = "") -> None:

@@ -151,6 +151,8 @@ class Row(models.Model):
     number = models.BigIntegerField()
     line = models.BigIntegerField()
     cells = models.TextField()  # a JSON list of texts; text, for PostgreSQL's jsonb refuses a NUL
+    # What a person made of these cells, in the same form. Null in nearly every row: it costs nothing there.
+    mended = models.TextField(null=True)  # noqa: DJ001
     invalid = models.BooleanField(default=False)
     tried = models.BooleanField(default=False)
     outcome = models.CharField(max_length=10, choices=RowOutcome.choices, blank=True, default="")

@@ -9,13 +9,16 @@ from feeds.queries.mappings import mapping_versions, newest_mappings, sample_fee
 from feeds.queries.pace import chart
 from feeds.queries.preview import first_records, first_requests, preview
 from feeds.queries.results import RESULT_FILES, failed_text, result_rows
+from feeds.queries.row_cells import as_entered, editing, get_row
 from feeds.queries.rows import Show, row_story, rows_page
 
 __all__ = [
     "RESULT_FILES",
     "Show",
     "Viewer",
+    "as_entered",
     "chart",
+    "editing",
     "failed_groups",
     "failed_text",
     "feeds_page",
@@ -23,6 +26,7 @@ __all__ = [
     "first_requests",
     "get_destination",
     "get_feed",
+    "get_row",
     "health",
     "live",
     "mapping_versions",

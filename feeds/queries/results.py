@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from feeds.models import Feed, FeedStatus, Row
-from feeds.queries.rows import cells
+from feeds.queries.row_cells import MISREAD, current_cells
 from feeds.reading import Position, Record
 from feeds.reasons import group_key
 from feeds.results import ResultRow
@@ -15,11 +15,11 @@ RESULT_FILES = {
     "not-processed": ("", "cancelled"),
 }
 RESULT_CHUNK = 1000
-_MISREAD = ("stray_quote", "unclosed_quote")  # codes of rows whose cells are not certain
 
 
 def result_rows(feed: Feed, kind: str, *, group: str = "") -> Iterator[ResultRow]:
     """The rows of one result file, by number: from the database, and past its end from the file.
+    A row that a person mended has the cells that were sent.
 
     With `group` only the failed rows of that group (feeds.reasons).
     """
@@ -27,13 +27,13 @@ def result_rows(feed: Feed, kind: str, *, group: str = "") -> Iterator[ResultRow
         if group and group_key(row.http_status, row.code, row.error) != group:
             continue
         yield ResultRow(
-            cells=cells(row),
+            cells=current_cells(row),
             status=row.outcome or "pending",
             http_status=row.http_status,
             attempts=row.attempts,
             error_code=row.code,
             error=row.error,
-            misread=row.code in _MISREAD,
+            misread=row.code in MISREAD,
         )
     if kind != "succeeded" and not group:
         yield from _unreached(feed, invalid=kind == "failed")
@@ -58,7 +58,7 @@ def _unreached(feed: Feed, *, invalid: bool) -> Iterator[ResultRow]:
     status = "cancelled" if feed.status == FeedStatus.CANCELLED else "pending"
     for record in unimported(feed):
         if invalid and record.error:
-            misread = record.code in _MISREAD
+            misread = record.code in MISREAD
             yield ResultRow(record.cells, "failed", None, 0, record.code, record.error, misread)
         elif not invalid and not record.error:
             yield ResultRow(record.cells, status, None, 0)

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from django.db.models import Q, TextChoices
-from django.http import Http404
 
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery, Payload, Status
 from deliveries.sending import target_url
 from feeds.models import Feed, Row
 from feeds.queries.pages import cut
+from feeds.queries.row_cells import Editing, cells, current_cells, editing, get_row, named
 from outbox.models import Handling, OutboxEvent
 
 ROWS_A_PAGE = 50
@@ -60,7 +59,9 @@ def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 
         page = cut(rows.filter(number__gt=after)[: ROWS_A_PAGE + 1], ROWS_A_PAGE, "number")
         return RowsPage(page.items, int(page.next_key or 0))
     if text:
-        rows = rows.filter(Q(error__icontains=text) | Q(cells__icontains=text), outcome="failed")
+        rows = rows.filter(
+            Q(error__icontains=text) | Q(cells__icontains=text) | Q(mended__icontains=text), outcome="failed"
+        )
     found: list[Row] = []
     for start in range(after, after + STRETCHES * STRETCH, STRETCH):
         stretch = rows.filter(number__gt=start, number__lte=start + STRETCH)
@@ -70,10 +71,6 @@ def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 
         if start + STRETCH >= feed.total:
             return RowsPage(found)
     return RowsPage(found, start + STRETCH, start + STRETCH)
-
-
-def cells(row: Row) -> list[str]:
-    return [str(cell) for cell in orjson.loads(row.cells)]
 
 
 _TITLES = {
@@ -119,16 +116,14 @@ class RowStory:
     """All that is known of one row."""
 
     row: Row
-    cells: list[tuple[str, str]]  # column, value
+    cells: Sequence[tuple[str, str | None]]  # column, value as in the file
+    mended: Sequence[tuple[str, str | None]] = ()
+    editing: Editing | None = None
     delivery: Delivery | None = None
     payload: Payload | None = None
     url: str = ""
     attempts: Sequence[Attempt] = field(default_factory=list)
     moments: Sequence[Moment] = field(default_factory=list)
-
-    @property
-    def can_edit(self) -> bool:
-        return self.delivery is not None and self.delivery.status == Status.FAILED
 
     @property
     def state(self) -> str:
@@ -144,22 +139,23 @@ class RowStory:
         )
 
 
-def row_story(feed: Feed, number: int) -> RowStory:
-    """Raises Http404 when the row is not there (yet)."""
-    row = Row.objects.filter(feed_id=feed.id, number=number).first()
-    if row is None:
-        raise Http404
-    named = list(zip(feed.columns, cells(row), strict=False))
-    if len(named) != len(cells(row)) or len(named) != len(feed.columns):
-        named = [(f"{i}", cell) for i, cell in enumerate(cells(row), 1)]
+def row_story(feed: Feed, number: int, *, entered: Sequence[str] | None = None) -> RowStory:
+    """`entered`: what a person wrote in a form that was not taken. Raises Http404 when the row is not there
+    (yet)."""
+    row = get_row(feed, number)
+    known: dict[str, Any] = {
+        "cells": named(feed, cells(row)),
+        "mended": named(feed, current_cells(row)) if row.mended is not None else (),
+        "editing": editing(feed, row, entered),
+    }
     id_ = delivery_id(feed.id, number)
     delivery = Delivery.objects.filter(id=id_).first()
     if delivery is None:
-        return RowStory(row, named)
+        return RowStory(row, **known)
     payload = Payload.objects.filter(delivery_id=id_, revision=delivery.revision).first()
     return RowStory(
         row,
-        named,
+        **known,
         delivery=delivery,
         payload=payload,
         url=target_url(feed.destination.url, payload.path) if payload else "",

@@ -7,9 +7,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from feeds import commands, queries
+from feeds import queries
+from feeds.editing import edit_row
 from feeds.errors import WrongState
 from feeds.mapping import MappingError, RowError
+from feeds.models import Feed
+from feeds.queries.row_cells import Editing
 from feeds.views.access import SignedIn
 
 
@@ -30,18 +33,47 @@ def row(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
 
 @require_POST
 def edit(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
-    """Sends a failed row again with other cells."""
+    """Sends a failed or invalid row with other cells."""
     feed = queries.get_feed(request.user, feed_id)
-    cells = [request.POST.get(f"cell-{index}", "") for index in range(len(feed.columns))]
+    editing = queries.editing(feed, queries.get_row(feed, number))
+    if editing is None:
+        messages.warning(request, f"Row {number} is neither failed nor invalid now: nothing was sent.")
+        return redirect("feeds:row", feed.id, number)
+    cells = _entered(request, editing)
+    if not editing.certain and "checked" not in request.POST:
+        problem = "tick that each value stands beside its column."
+        return _not_taken(request, feed, number, cells, problem)
     try:
-        commands.edit_row(feed.id, number, cells=cells, user_id=request.user.pk)
+        edit_row(
+            feed.id,
+            number,
+            cells=cells,
+            revision=_number(request.POST.get("revision", "")),
+            user_id=request.user.pk,
+        )
     except (RowError, MappingError) as exc:
-        messages.error(request, f"Nothing was sent: {exc}")
+        return _not_taken(request, feed, number, cells, str(exc))
     except WrongState as exc:
         messages.warning(request, f"{exc} This is how it stands now.")
     else:
-        messages.success(request, "The row is sent again as you changed it, under a new key.")
+        key = "" if editing.never_sent else ", under a new key"
+        messages.success(request, f"The row is sent{' again' if key else ''} as you changed it{key}.")
     return redirect("feeds:row", feed.id, number)
+
+
+def _entered(request: SignedIn, editing: Editing) -> list[str]:
+    given = request.POST
+    return [
+        queries.as_entered(given.get(f"cell-{index}", ""), entry.value)
+        for index, entry in enumerate(editing.entries)
+    ]
+
+
+def _not_taken(request: SignedIn, feed: Feed, number: int, cells: list[str], problem: str) -> HttpResponse:
+    """The page again, with what was entered."""
+    messages.error(request, f"Nothing was sent: {problem}")
+    story = queries.row_story(feed, number, entered=cells)
+    return render(request, "feeds/row.html", {"feed": feed, "story": story}, status=422)
 
 
 def _number(text: str) -> int:

@@ -7,44 +7,16 @@ import openpyxl
 import pytest
 from django.db import transaction
 
-from deliveries.commands import add_destination
 from deliveries.models import Payload
-from feeds import commands, handlers
-from feeds.events import FeedCreated, FeedReleased
+from feeds import handlers
+from feeds.events import FeedReleased
 from feeds.models import Feed, Row
 from feeds.queries import result_rows
 from feeds.spreadsheet import write_xlsx
-from outbox.outcomes import NextStep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HEADER = "sku,price,_status,_http_status,_attempts,_error_code,_error\n"
-
-
-@pytest.fixture
-def send(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    destination = add_destination(name="shop", url="https://shop.example/products")
-
-    def run(text: str | bytes) -> Feed:
-        content = text.encode() if isinstance(text, str) else text
-        feed = commands.create_feed(
-            content=io.BytesIO(content), name="f.csv", destination=destination, send_at_once=True
-        )
-        check = handlers.check_feed(FeedCreated(correlation_id=feed.id))
-        assert check is not None
-        with transaction.atomic():
-            check()
-        while True:
-            write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
-            assert callable(write)
-            with transaction.atomic():
-                if not isinstance(write(), NextStep):
-                    break
-        feed.refresh_from_db()
-        return feed
-
-    return run
 
 
 def test_the_result_columns_of_a_mended_file_are_not_sent(send):
