@@ -35,7 +35,7 @@ handler(
     EXECUTE,
     on=DeliveryScheduled,
     kind=HandlerKind.EFFECT,
-    batch=200,
+    batch=400,
     in_lane=True,
     when_due=True,
     slots=SLOTS,

@@ -58,6 +58,25 @@ def test_hints_that_come_close_together_become_few_and_the_last_is_not_lost(sent
     assert len(sent) < 50
 
 
+def test_hints_without_a_pause_become_rarer_and_after_one_the_next_is_quick_again(sent):
+    # Given hints all the time
+    ends = time.monotonic() + 1
+    while time.monotonic() < ends:
+        wakeup.wake_relay()
+        time.sleep(0.002)
+    assert len(sent) <= 11
+
+    # When none has come for a while
+    time.sleep(0.4)
+    sent.clear()
+    for number in 1, 2:
+        wakeup.wake_relay()
+
+        # Then the next are as quick as the first
+        assert until(lambda number=number: len(sent) == number)
+    assert sent[1] - sent[0] < 0.15
+
+
 def test_a_broker_that_hangs_or_fails_costs_the_caller_nothing(sent, monkeypatch):
     def hang(**_):
         time.sleep(0.5)
