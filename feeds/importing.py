@@ -14,7 +14,8 @@ from deliveries.commands import Parcel, create_deliveries
 from feeds.commands import locked
 from feeds.errors import Incomplete
 from feeds.events import FeedImported
-from feeds.mapping import BoundMapping, Mapping, RowError
+from feeds.judging import Refused, judge, repeats_among
+from feeds.mapping import BoundMapping, Mapping
 from feeds.models import Feed, FeedStatus, Row
 from feeds.reading import Position, Record
 from feeds.results import UNMENDED
@@ -34,7 +35,7 @@ class ImportedRow:
     parcel: Parcel | None
     code: str = ""
     error: str = ""
-    seen_by_check: bool = True  # False: invalid for a reason that only the rendering finds
+    seen_by_check: bool = True  # False: invalid for a reason that the check did not count
 
 
 def chunk_size() -> int:
@@ -62,22 +63,26 @@ def import_chunk(feed_id: uuid.UUID) -> Callable[[], Outcome] | Defer | None:
 def _render(feed: Feed, records: Sequence[Record]) -> list[ImportedRow]:
     document = orjson.dumps(feed.mapping).decode()
     bound = _bound(document, tuple(feed.columns), feed.destination.method)
+    repeats = repeats_among(feed, bound, records)
     rows = []
     for record in records:
-        if record.error:
-            seen = record.code != UNMENDED[0]
-            rows.append(ImportedRow(record, None, record.code, record.error, seen_by_check=seen))
-            continue
-        try:
-            rendered = bound.render(record.cells)
-        except RowError as exc:
-            rows.append(ImportedRow(record, None, exc.code, str(exc), seen_by_check=False))
+        judged = judge(bound, record, repeats)
+        if isinstance(judged, Refused):
+            seen = _seen_by_check(feed, record)
+            rows.append(ImportedRow(record, None, judged.code, judged.error, seen_by_check=seen))
         else:
             parcel = Parcel(
-                record.number, rendered.method, rendered.path, rendered.content_type, rendered.body.decode()
+                record.number, judged.method, judged.path, judged.content_type, judged.body.decode()
             )
             rows.append(ImportedRow(record, parcel))
     return rows
+
+
+def _seen_by_check(feed: Feed, record: Record) -> bool:
+    """Whether the check has counted the row; one from before an upgrade counted misread rows alone."""
+    if feed.invalid_by_code is not None:
+        return True
+    return bool(record.error) and record.code != UNMENDED[0]
 
 
 @lru_cache(maxsize=32)

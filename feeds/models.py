@@ -61,6 +61,8 @@ class Feed(models.Model):
         default=0
     )  # cells of a good row in the file, results of earlier sends included
     kept = models.JSONField(default=list)  # places of the columns that are sent among these cells
+    # Rows that cannot be sent, by code, counted by the check; null where the check did not look so far.
+    invalid_by_code = models.JSONField(null=True)
     converted = models.BooleanField(default=False)  # read from the plain copy, not from the upload
 
     position = models.JSONField(null=True)  # of the next row to import
@@ -121,6 +123,11 @@ class Feed(models.Model):
     def plain_path(self) -> Path:
         """The file as it is read: plain UTF-8."""
         return self.folder / "plain.csv" if self.converted else self.source_path
+
+    @property
+    def repeats_path(self) -> Path:
+        """Which rows repeat an earlier one, where the mapping asks for unique values (feeds.repeats)."""
+        return self.folder / "repeats"
 
     @property
     def is_over(self) -> bool:

@@ -1,5 +1,7 @@
 """The rows of a feed's file as they are sent: without the result columns that an earlier delivery added."""
 
+from collections.abc import Sequence
+
 from feeds.models import Feed
 from feeds.reading import Dialect, Position, Record, read_chunk
 from feeds.results import RESULT_COLUMNS, UNMENDED, is_unmended, strip_result_columns
@@ -17,10 +19,11 @@ def read_rows(feed: Feed, start: Position | None, limit: int) -> tuple[list[Reco
     records, position = read_chunk(feed.plain_path, dialect, feed.width, start, limit)
     if feed.width == len(feed.columns):
         return records, position
-    return [_without_results(record, feed.kept) for record in records], position
+    return [sent_record(record, feed.kept) for record in records], position
 
 
-def _without_results(record: Record, kept: list[int]) -> Record:
+def sent_record(record: Record, kept: Sequence[int]) -> Record:
+    """The record without the results of earlier sends. Only for files that have such columns."""
     if record.code:
         surplus = len(RESULT_COLUMNS) if len(record.cells) > len(RESULT_COLUMNS) else 0
         return record._replace(cells=record.cells[: len(record.cells) - surplus])

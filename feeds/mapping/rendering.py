@@ -7,6 +7,7 @@ from typing import Final, Self
 from feeds.mapping.bodies import ToBytes
 from feeds.mapping.columns import Columns
 from feeds.mapping.errors import RowError, quoted
+from feeds.mapping.rules import compile_rules, unique_columns
 from feeds.mapping.spec import Spec, body_for, read_spec
 
 
@@ -48,7 +49,7 @@ class Mapping:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the document names, in its order, each once."""
-        return tuple(dict.fromkeys(place.column for place in self._spec.places()))
+        return self._spec.columns()
 
     def bind(self, columns: Sequence[str], *, default_method: str = "POST") -> "BoundMapping":
         """The mapping made ready for rows with these columns.
@@ -60,32 +61,42 @@ class Mapping:
         header.require(self.columns)
         method = self._spec.method or default_method
         body = body_for(self._spec.body, method)
-        return BoundMapping(
+        made = RuledMapping if self._spec.rules else BoundMapping
+        bound = made(
             method=method,
             content_type=body.content_type,
-            width=len(header.names),
+            header=header,
             path=self._spec.path.compile(header),
             body=body.compile(header),
         )
+        bound.unique = unique_columns(self._spec.rules, header)
+        if isinstance(bound, RuledMapping):
+            bound.check = compile_rules(self._spec.rules, header)
+        return bound
 
 
 class BoundMapping:
     """A mapping for one header. Rows do not influence each other, and threads may share it."""
 
-    __slots__ = ("_body", "_path", "_width", "content_type", "method")
+    __slots__ = ("_body", "_path", "_width", "content_type", "header", "method", "unique")
+
+    unique: tuple[tuple[str, int], ...]
+    """Name and position of the columns whose values may stand in the file once only (feeds.repeats)."""
 
     def __init__(
         self,
         *,
         method: str,
         content_type: str,
-        width: int,
+        header: Columns,
         path: str | Callable[[Sequence[str]], str],
         body: ToBytes,
     ) -> None:
         self.method = method
         self.content_type = content_type
-        self._width = width
+        self.header = header
+        self.unique = ()
+        self._width = len(header.names)
         self._path = path
         self._body = body
 
@@ -100,6 +111,19 @@ class BoundMapping:
         _set_body(made, self._body(cells))
         _set_content_type(made, self.content_type)
         return made
+
+
+class RuledMapping(BoundMapping):
+    """The same with rules. A class of its own, so that rows without rules do not pay for the question."""
+
+    __slots__ = ("check",)
+
+    check: Callable[[Sequence[str]], None]
+
+    def render(self, cells: Sequence[str]) -> Rendered:
+        if len(cells) == self._width:
+            self.check(cells)
+        return super().render(cells)
 
 
 def _wrong_count(cells: Sequence[str], width: int) -> RowError:

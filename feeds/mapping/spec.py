@@ -21,13 +21,14 @@ from feeds.mapping.errors import MappingError, quoted
 from feeds.mapping.fields import as_form, as_tree, checked_keys, parse_fields
 from feeds.mapping.paths import PathTemplate, parse_path
 from feeds.mapping.places import Place, parse_parts, within_text
+from feeds.mapping.rules import Rule, parse_rules
 from feeds.mapping.typed import Types, parse_types
 
 VERSION: Final = 1
 METHODS: Final = ("POST", "PUT", "PATCH", "DELETE", "GET")
 CONTENT_TYPES: Final = ("json", "form", "none")
 
-_KEYS = ("version", "method", "path", "query", "content_type", "types", "fields", "body")
+_KEYS = ("version", "method", "path", "query", "content_type", "types", "fields", "body", "rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,17 @@ class Spec:
     method: str | None
     path: PathTemplate
     body: Body | None
+    rules: tuple[Rule, ...] = ()
 
     def places(self) -> Iterator[Place]:
         yield from self.path.places()
         if self.body is not None:
             yield from self.body.places()
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the document names, in its order, each once."""
+        named = [place.column for place in self.places()] + [rule.column for rule in self.rules]
+        return tuple(dict.fromkeys(named))
 
 
 def read_spec(document: object) -> Spec:
@@ -56,7 +63,7 @@ def read_spec(document: object) -> Spec:
     method = as_choice(given["method"], "method", METHODS) if "method" in given else None
     types = parse_types(given.get("types", {}))
     path = parse_path(given.get("path", ""), given.get("query", {}), types)
-    spec = Spec(given, method, path, _body(given, types))
+    spec = Spec(given, method, path, _body(given, types), parse_rules(given.get("rules", {})))
     if method:
         body_for(spec.body, method)
     return spec

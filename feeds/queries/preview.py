@@ -11,6 +11,7 @@ from django.utils import timezone
 from deliveries.models import Destination
 from deliveries.sending import target_url
 from feeds.commands import earlier_feed
+from feeds.judging import Refused, judge, repeats_among
 from feeds.mapping import BoundMapping, Mapping, MappingError, RowError
 from feeds.models import Feed
 from feeds.reading import Dialect, Record
@@ -40,15 +41,26 @@ class FirstRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OddRow:
+    """A row that will not be sent, and why."""
+
+    line: int
+    code: str
+    error: str
+    column: str  # "": no single one is to blame
+    value: str  # what that column has; else the row as it stands
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """A feed as it was read."""
 
     facts: Sequence[tuple[str, str]]
     columns: Sequence[str]
     rows: Sequence[Record]
-    odd: Sequence[Record]  # invalid ones, as far as they were looked for
+    odd: Sequence[OddRow]  # invalid ones, as far as they were looked for
     reasons: Sequence[tuple[str, int]]
-    all_seen: bool  # every invalid row was among those looked at
+    all_seen: bool  # the reasons are those of every invalid row
     requests: Sequence[FirstRequest]
     problem: str  # the mapping does not fit
     seconds: float | None  # to send it at the destination's rate
@@ -58,28 +70,50 @@ class Preview:
 
 def preview(feed: Feed) -> Preview:
     records = first_records(feed, LOOKED_AT)
-    odd = [record for record in records if record.error]
-    good = [record for record in records if not record.error]
     problem = ""
+    good, odd = [record for record in records if not record.error], [_misread(r) for r in records if r.error]
     requests: list[FirstRequest] = []
     try:
-        requests = first_requests(feed.mapping, feed.columns, good[:REQUESTS], feed.destination)
+        bound = Mapping.parse(feed.mapping).bind(feed.columns, default_method=feed.destination.method)
+        good, odd = _apart(feed, bound, records)
+        requests = [_request(bound, record, feed.destination) for record in good[:REQUESTS]]
     except MappingError as exc:
         problem = str(exc)
+    counted = feed.invalid_by_code
+    reasons = Counter(counted if counted is not None else [row.code for row in odd])
     seconds = feed.pending / feed.destination.rate if feed.destination.rate else None
     return Preview(
         facts=_facts(feed),
         columns=feed.columns,
         rows=good[:FIRST_ROWS],
         odd=odd[:ODD_ROWS],
-        reasons=Counter(record.code for record in odd).most_common(),
-        all_seen=len(odd) >= feed.invalid,
+        reasons=reasons.most_common(),
+        all_seen=reasons.total() >= feed.invalid,
         requests=requests,
         problem=problem,
         seconds=seconds,
         done_at=timezone.now() + timedelta(seconds=seconds) if seconds else None,
         earlier=earlier_feed(feed),
     )
+
+
+def _apart(feed: Feed, bound: BoundMapping, records: Sequence[Record]) -> tuple[list[Record], list[OddRow]]:
+    """The rows that will be sent, and those that will not."""
+    good, odd = [], []
+    repeats = repeats_among(feed, bound, records)
+    for record in records:
+        judged = judge(bound, record, repeats)
+        if not isinstance(judged, Refused):
+            good.append(record)
+        elif record.error:
+            odd.append(_misread(record))
+        else:
+            odd.append(OddRow(record.line, judged.code, judged.error, judged.column, judged.value))
+    return good, odd
+
+
+def _misread(record: Record) -> OddRow:
+    return OddRow(record.line, record.code, record.error, "", " · ".join(record.cells))
 
 
 def first_records(feed: Feed, limit: int) -> list[Record]:

@@ -1,7 +1,7 @@
 """Reading a whole file once, to know what it holds before anything is sent."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from feeds.reading.dialect import Dialect
 from feeds.reading.errors import Unreadable
 from feeds.reading.header import read_header
 from feeds.reading.lines import no_progress
-from feeds.reading.parsing import MAX_COLUMNS
+from feeds.reading.parsing import MAX_COLUMNS, Record
 from feeds.reading.records import read_batches
 
 SAMPLES = 100
@@ -37,8 +37,19 @@ class Survey:
     notes: tuple[str, ...]  # sentences for people on what they may not expect
 
 
-def survey(path: Path, dialect: Dialect, *, progress: Callable[[], None] = no_progress) -> Survey:
+def _do_not_look(records: Sequence[Record]) -> None: ...
+
+
+def survey(
+    path: Path,
+    dialect: Dialect,
+    *,
+    look: Callable[[Sequence[Record]], None] = _do_not_look,
+    progress: Callable[[], None] = no_progress,
+) -> Survey:
     """Reads every row. `path` is the plain UTF-8 file; `progress` is called at least once per MB.
+
+    `look` is given all records in their order, some at a time, for whoever wants to know more of them.
 
     Raises Unreadable (`header_only`, `empty`, `bad_header`, `too_many_columns`).
     """
@@ -48,6 +59,7 @@ def survey(path: Path, dialect: Dialect, *, progress: Callable[[], None] = no_pr
     total = invalid = 0
     samples: list[InvalidRow] = []
     for batch in read_batches(path, dialect, len(columns), progress=progress):
+        look(batch.records)
         bad = [record for record in batch.records if record.code]
         total += len(batch.records)
         invalid += len(bad)
