@@ -14,25 +14,26 @@ from django.template.loader import render_to_string
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def _page(status: int, title: str, *sentences: str) -> HttpResponse:
+def page(status: int, title: str, *sentences: str) -> HttpResponse:
+    """A page that says what happened and what to do."""
     context = {"title": title, "sentences": sentences, "status": status}
     return HttpResponse(render_to_string("errors/page.html", context), status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
-        return _page(
+        return page(
             413, "This upload is too large", str(exception), "Nothing was stored and nothing is sent."
         )
-    return _page(400, "This request cannot be read", "Go back, reload the page, and try once more.")
+    return page(400, "This request cannot be read", "Go back, reload the page, and try once more.")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(403, "This page is not open to you", "Ask an admin if you need it for your work.")
+    return page(403, "This page is not open to you", "Ask an admin if you need it for your work.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(
+    return page(
         404,
         "There is nothing here",
         "The address is mistyped, what it showed was deleted, or it belongs to somebody else.",
@@ -40,7 +41,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _page(
+    return page(
         403,
         "This page was open for too long",
         "Nothing was done. Go back, reload the page, and press the button once more.",
@@ -51,20 +52,20 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Called while the exception is being handled."""
     error = sys.exc_info()[1]
     if isinstance(error, DatabaseError):
-        return _page(
+        return page(
             503,
             "The database cannot be used right now",
             "What you just asked for was not done, and nothing was half-written.",
             "Feeds that were accepted are safe and go on by themselves. Try again in a minute.",
         )
     if isinstance(error, OSError) and error.errno in _FULL:
-        return _page(
+        return page(
             507,
             "The disk is full",
             "The file was not stored, and nothing of it is left behind.",
             "Feeds that were accepted are safe. Ask an admin to make room, then upload the file again.",
         )
-    return _page(
+    return page(
         500,
         "Something went wrong on our side",
         "What you just asked for was not done. Feeds that were accepted go on by themselves.",

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import secrets
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ INSTALLED_APPS = [
     "feeds.apps.FeedsConfig",
     "deliveries.apps.DeliveriesConfig",
     "outbox.apps.OutboxConfig",
+    "axes",
     "django_celery_beat",
     "django_htmx",
     "django.contrib.admin",
@@ -147,6 +149,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last: it takes the place of the answer to a failed sign-in
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -178,6 +181,22 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# Five failures of a name from one address close the sign-in for them, and for nobody else.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the time that the page tells stays true
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "config.signing_in.locked_out"
+AXES_CLIENT_IP_CALLABLE = "config.signing_in.client_address"
+# Our own proxies between people and the web process: so many addresses at the end of X-Forwarded-For.
+PROXIES = _number("PROXIES", 0, at_least=0)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "feeds:list"
 LOGOUT_REDIRECT_URL = "login"
