@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('feeds', '0005_retention'),
+        ('feeds', '0006_cells_that_a_person_mended'),
     ]
 
     operations = [
