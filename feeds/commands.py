@@ -19,7 +19,7 @@ from deliveries.models import Destination
 from feeds.errors import DuplicateFile, FeedError, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
-from feeds.models import Deed, Feed, FeedStatus, Mapping, Row
+from feeds.models import TRIAL_ROWS, Deed, Feed, FeedStatus, Mapping, Row
 from feeds.reasons import group_key
 from outbox.models import uuid7
 from outbox.publishing import publish
@@ -151,11 +151,35 @@ def release(feed_id: uuid.UUID) -> None:
     release_locked(feed)
 
 
-def release_locked(feed: Feed) -> None:
-    feed.status = FeedStatus.DELIVERING
-    feed.released_at = timezone.now()
-    feed.save(update_fields=["status", "released_at"])
+@transaction.atomic
+def try_first(feed_id: uuid.UUID) -> None:
+    """The first rows of a checked feed are sent, the others once a person says so.
+
+    A feed that has no more rows than a trial is sent whole.
+    """
+    feed = locked(feed_id)
+    _in_state(feed, FeedStatus.READY, to="tried")
+    release_locked(feed, trial=feed.unreached > TRIAL_ROWS)
+
+
+@transaction.atomic
+def release_rest(feed_id: uuid.UUID) -> None:
+    """Ends a trial: the rows that waited for it are sent, even while its own are still under way."""
+    feed = locked(feed_id)
+    if feed.status == FeedStatus.DELIVERING and not feed.trial:
+        raise WrongState("All of its rows are on their way already.")
+    _in_state(feed, FeedStatus.DELIVERING, to="sent on")
+    feed.trial = False
+    feed.save(update_fields=["trial"])
     publish(FeedReleased(correlation_id=feed.id, conversation_id=feed.id))
+
+
+def release_locked(feed: Feed, *, trial: bool = False) -> None:
+    feed.status = FeedStatus.DELIVERING
+    feed.trial = trial
+    feed.released_at = timezone.now()
+    feed.save(update_fields=["status", "trial", "released_at"])
+    publish(FeedReleased(correlation_id=feed.id, conversation_id=feed.id, trial=trial))
 
 
 @transaction.atomic
@@ -184,12 +208,12 @@ def cancel(feed_id: uuid.UUID) -> None:
     """Nothing more is sent: rows that were never reached end here, the others chunk by chunk."""
     feed = locked(feed_id)
     _in_state(feed, FeedStatus.READY, FeedStatus.DELIVERING, FeedStatus.PAUSED, to="cancelled")
-    never_reached = feed.total - feed.invalid - feed.created
     feed.status = FeedStatus.CANCELLED
-    feed.pending -= never_reached
-    feed.cancelled += never_reached
+    feed.trial = False
+    feed.pending -= feed.unreached
+    feed.cancelled += feed.unreached
     feed.ended_at = timezone.now()
-    feed.save(update_fields=["status", "pending", "cancelled", "ended_at"])
+    feed.save(update_fields=["status", "trial", "pending", "cancelled", "ended_at"])
     deliveries.pause_group(feed.lane_id)
     publish(FeedCancelled(correlation_id=feed.id, conversation_id=feed.id))
 

@@ -32,7 +32,9 @@ class FeedRejected(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedReleased(Event):
-    """Its rows are to be sent."""
+    """Its rows are to be sent; with `trial` only the first ones, and a second release sends the rest."""
+
+    trial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ def check_feed(event: FeedCreated | FeedCorrected) -> Callable[[], None] | None:
 @handler("feeds.import_rows", on=FeedReleased, kind=Kind.EFFECT, hard_limit=HOURS)
 def import_rows(event: FeedReleased) -> Callable[[], Outcome] | Outcome:
     """Makes a delivery of each row, chunk by chunk."""
-    return import_chunk(event.correlation_id)
+    return import_chunk(event.correlation_id, trial=event.trial)
 
 
 @handler(

@@ -16,7 +16,7 @@ from feeds.errors import Incomplete
 from feeds.events import FeedImported
 from feeds.judging import Refused, judge, repeats_among
 from feeds.mapping import BoundMapping, Mapping
-from feeds.models import Feed, FeedStatus, Row
+from feeds.models import TRIAL_ROWS, Feed, FeedStatus, Row
 from feeds.reading import Position, Record
 from feeds.results import UNMENDED
 from feeds.source import read_rows
@@ -43,21 +43,38 @@ def chunk_size() -> int:
     return 2000 if connection.vendor == "postgresql" else 500
 
 
-def import_chunk(feed_id: uuid.UUID) -> Callable[[], Outcome] | Defer | None:
+def import_chunk(feed_id: uuid.UUID, *, trial: bool = False) -> Callable[[], Outcome] | Defer | None:
     """Reads and renders the next chunk, outside any transaction; what it returns writes it in one.
 
     Defers itself while a window of the feed's deliveries has never been attempted: so a slow
     destination holds back its own import, and rows that keep failing do not.
+
+    The import of a `trial` ends when its rows are made, or when the rest was released: then that release
+    has an import of its own.
     """
     feed = Feed.objects.get(id=feed_id)
     if feed.import_done or feed.status not in (FeedStatus.DELIVERING, FeedStatus.PAUSED):
         return None
+    if feed.trial_is_full or (trial and not feed.trial):
+        return None
     if feed.created - feed.tried >= settings.IMPORT_WINDOW:
         return Defer(WINDOW_WAIT)
+    rows, position = _next_rows(feed)
+    return lambda: _write(feed, rows, position)
+
+
+def _next_rows(feed: Feed) -> tuple[list[ImportedRow], Position]:
+    """The next chunk; of a trial no more than it may send."""
     start = Position.from_json(feed.position) if feed.position else None
     records, position = read_rows(feed, start, chunk_size())
     rows = _render(feed, records)
-    return lambda: _write(feed, rows, position)
+    if feed.trial and feed.unreached:
+        places = [place for place, row in enumerate(rows, 1) if row.parcel]
+        allowed = places[: TRIAL_ROWS - feed.created]
+        if len(allowed) < len(places):
+            _, position = read_rows(feed, start, allowed[-1])
+            return rows[: allowed[-1]], position
+    return rows, position
 
 
 def _render(feed: Feed, records: Sequence[Record]) -> list[ImportedRow]:
@@ -121,7 +138,8 @@ def _finish(feed: Feed, position: Position) -> None:
             f"the stored file has changed since. Upload it again."
         )
     feed.import_done = True
-    feed.save(update_fields=["import_done"])
+    feed.trial = False  # it was no more than its trial
+    feed.save(update_fields=["import_done", "trial"])
     publish(FeedImported(correlation_id=feed.id, conversation_id=feed.id))
 
 

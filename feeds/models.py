@@ -35,6 +35,9 @@ class FeedStatus(models.TextChoices):
     CANCELLED = "cancelled", "stopped by a person"
 
 
+TRIAL_ROWS = 10  # that a trial sends
+
+
 class Feed(models.Model):
     """One uploaded file on its way to one destination. Its ledger adds up after every commit."""
 
@@ -49,6 +52,7 @@ class Feed(models.Model):
     status = models.CharField(max_length=10, choices=FeedStatus.choices, default=FeedStatus.CHECKING)
     reason = models.TextField(blank=True)  # of a rejection, in one sentence
     send_at_once = models.BooleanField(default=False)  # released as soon as it is checked
+    trial = models.BooleanField(default=False)  # only the first rows go, until a person sends the rest
     lane_id = models.BigIntegerField()
 
     size = models.BigIntegerField(default=0)  # bytes
@@ -135,6 +139,21 @@ class Feed(models.Model):
         return self.status in (FeedStatus.REJECTED, FeedStatus.COMPLETED) or (
             self.status == FeedStatus.CANCELLED and self.pending == 0
         )
+
+    @property
+    def stage(self) -> str:
+        """What buttons and sections its page has goes by this: when it changes, the page is another."""
+        return f"{self.status}-{self.round}{'-trial' if self.trial else ''}"
+
+    @property
+    def unreached(self) -> int:
+        """Rows that may become deliveries, and have not yet."""
+        return self.total - self.invalid - self.created
+
+    @property
+    def trial_is_full(self) -> bool:
+        """A trial's rows are on their way, and others wait for a person's yes."""
+        return self.trial and self.created >= TRIAL_ROWS and self.unreached > 0
 
     def ledger(self) -> dict[str, int]:
         return {

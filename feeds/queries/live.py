@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from feeds.models import Feed, FeedStatus
+from feeds.models import TRIAL_ROWS, Feed, FeedStatus
 from feeds.queries.pace import Pace, pace
+from feeds.queries.trial import Trial, trial
 from outbox import heartbeats
 from outbox.models import Lane
 
@@ -23,6 +24,7 @@ class Live:
     sentence: str
     waits: Sequence["Wait"]
     pace: Pace | None
+    trial: Trial | None
     retrying: int  # rows that were tried and are tried again
     can_retry: bool
     moves: bool  # the page asks again
@@ -35,6 +37,7 @@ def live(feed: Feed) -> Live:
         sentence=_sentence(feed),
         waits=waits(feed),
         pace=pace(feed),
+        trial=trial(feed),
         retrying=_retrying(feed),
         can_retry=sent_and_failed > 0
         and not feed.rows_deleted
@@ -71,7 +74,14 @@ def _sentence(feed: Feed) -> str:
             return f"Cancelled. {arrived}{rest}"
         case FeedStatus.COMPLETED:
             return "Done. Every row has arrived." if feed.succeeded == feed.total else f"Done. {arrived}."
-    return f"{arrived}."
+    return _trial_sentence(feed) if feed.trial else f"{arrived}."
+
+
+def _trial_sentence(feed: Feed) -> str:
+    sent, failed = min(TRIAL_ROWS, feed.created), feed.failed - feed.invalid
+    what = f"Trial: {feed.succeeded} of the first {sent or TRIAL_ROWS} rows have arrived"
+    what += f", {failed} failed." if failed else "."
+    return f"{what} The other {feed.unreached:,} wait for you: send the rest, or cancel." if sent else what
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Pace:
 def pace(feed: Feed) -> Pace | None:
     """None while there is nothing to tell it from, or nothing left to be tried."""
     untried = feed.total - feed.invalid - feed.tried
-    if feed.status != FeedStatus.DELIVERING or untried <= 0 or feed.tried < 2:
+    if feed.status != FeedStatus.DELIVERING or feed.trial or untried <= 0 or feed.tried < 2:
         return None
     last = feed.tried + feed.invalid
     first = max(1, last - RECENT)

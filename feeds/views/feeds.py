@@ -79,7 +79,7 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
 def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """The part of the page that moves; the whole page again once the feed has come to another status."""
     feed = queries.get_feed(request.user, feed_id)
-    if (request.GET.get("status"), request.GET.get("round")) != (feed.status, str(feed.round)):
+    if request.GET.get("stage") != feed.stage:
         return HttpResponseClientRefresh()
     context = {"feed": feed, "live": queries.live(feed), "chart": queries.chart(feed)}
     return render(request, "feeds/_live.html", context)
@@ -101,10 +101,18 @@ class Button(NamedTuple):
     command: Callable[[uuid.UUID], None]
     done: str
     sentence: str
+    detail: str = ""
 
 
 BUTTONS = {
     "send": Button(commands.release, "sent", "The feed is on its way."),
+    "try": Button(
+        commands.try_first,
+        "tried",
+        "The first rows are on their way. The others wait until you send the rest.",
+        "the first rows",
+    ),
+    "rest": Button(commands.release_rest, "sent", "The rest is on its way.", "the rest"),
     "pause": Button(commands.pause, "paused", "The feed is paused. Rows that are not sent yet wait."),
     "resume": Button(commands.resume, "resumed", "The feed goes on."),
     "cancel": Button(commands.cancel, "cancelled", "The feed is cancelled. What had arrived stays arrived."),
@@ -121,7 +129,7 @@ def act(request: SignedIn, feed_id: uuid.UUID, action: str) -> HttpResponse:
     try:
         with transaction.atomic():
             button.command(feed.id)
-            commands.note_deed(feed.id, user_id=request.user.pk, what=button.done)
+            commands.note_deed(feed.id, user_id=request.user.pk, what=button.done, detail=button.detail)
     except WrongState as exc:
         messages.warning(request, f"{exc} This is how it stands now.")
     except Feed.DoesNotExist as exc:

@@ -1,15 +1,26 @@
-"""Feeds that went through the real check and import, in the test's own process."""
+"""Feeds that went through the real check and import; and the whole pipeline in the test's own process, with
+relay and workers in its hand and requests to a real server."""
 
 import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import transaction
 
 from deliveries.commands import add_destination
+from deliveries.models import Destination
 from feeds import commands, handlers
 from feeds.events import FeedCreated, FeedReleased
 from feeds.models import Feed
+from outbox import registry
 from outbox.outcomes import NextStep
+from tests.outbox.conftest import Broker, broker, crew, due_now
+from tests.third_party import RunningThirdParty
+
+__all__ = ["broker"]
 
 
 @pytest.fixture
@@ -36,3 +47,77 @@ def send(settings, tmp_path):
         return feed
 
     return run
+
+
+@dataclass
+class Pipeline:
+    broker: Broker
+
+    def settle(self, feed: Feed, *, due: bool = False) -> Feed:
+        """Until nothing moves; with `due` the time of what waits has come. Gives the feed as it is then."""
+        if due:
+            due_now()
+        self.broker.settle()
+        feed.refresh_from_db()
+        return feed
+
+
+@pytest.fixture
+def pipeline(transactional_db: None, broker: Broker, settings: Any, tmp_path: Path) -> Pipeline:
+    settings.MEDIA_ROOT, settings.ALLOWED_NETWORKS = tmp_path, ["127.0.0.0/8"]
+    registry.load()
+    registry.subscribe_all()
+    crew()
+    return Pipeline(broker)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningThirdParty]:
+    with RunningThirdParty() as server:
+        yield server
+
+
+@dataclass
+class Receiver:
+    """One place of the third party, empty at the start of the test."""
+
+    server: RunningThirdParty
+
+    def fail(self, *rows: int, status: int = 503) -> None:
+        """From now on these rows fail, and all others go well."""
+        self.server.behave("shop", rows={str(row): {"status": status} for row in rows})
+
+    def rows(self) -> list[int]:
+        """The numbers of the rows that arrived, each time that they did."""
+        return sorted(int(entry["row"]) for entry in self.server.ledger())
+
+
+@pytest.fixture
+def third_party(server: RunningThirdParty) -> Receiver:
+    server.clear()
+    server.behave("shop")
+    return Receiver(server)
+
+
+@pytest.fixture
+def shop(transactional_db: None, third_party: Receiver) -> Destination:
+    return add_destination(name="shop", url=third_party.server.url("/shop"))
+
+
+@pytest.fixture
+def checked(pipeline: Pipeline, shop: Destination) -> Callable[..., Feed]:
+    """Uploads a text as a feed, and has it checked."""
+
+    def upload(text: str, **options: Any) -> Feed:
+        return pipeline.settle(
+            commands.create_feed(
+                content=io.BytesIO(text.encode()), name="products.csv", destination=shop, **options
+            )
+        )
+
+    return upload
+
+
+def rows_of(count: int) -> str:
+    """A feed of so many rows, as text."""
+    return "sku\n" + "".join(f"A{number}\n" for number in range(1, count + 1))

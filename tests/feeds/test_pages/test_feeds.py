@@ -11,7 +11,7 @@ from django.urls import reverse
 from deliveries.commands import change_destination
 from feeds import commands
 from feeds.checking import check
-from feeds.models import Feed, FeedStatus
+from feeds.models import Feed, FeedStatus, Row
 from tests.feeds.test_pages.conftest import CSV
 
 pytestmark = pytest.mark.django_db
@@ -153,8 +153,8 @@ def test_a_feed_that_is_over_asks_no_more(as_, owner, make_feed):
 def test_the_moving_part_asks_for_the_whole_page_once_the_status_has_changed(as_, owner, make_feed):
     feed = make_feed(FeedStatus.DELIVERING)
     url = reverse("feeds:live", args=[feed.id])
-    assert "HX-Refresh" not in as_(owner).get(url, {"status": "delivering", "round": "0"}).headers
-    assert as_(owner).get(url, {"status": "checking", "round": "0"}).headers["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in as_(owner).get(url, {"stage": feed.stage}).headers
+    assert as_(owner).get(url, {"stage": "checking-0"}).headers["HX-Refresh"] == "true"
 
 
 def test_a_feed_whose_rows_are_sent_again_asks_for_news_and_shows_the_next_round(as_, owner, make_feed):
@@ -162,7 +162,7 @@ def test_a_feed_whose_rows_are_sent_again_asks_for_news_and_shows_the_next_round
     commands.note_deed(feed.id, user_id=owner.pk, what="retried", detail="1 row")
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
     assert "hx-trigger" in page
-    shown = {"status": "completed", "round": "1"}
+    shown = {"stage": "completed-1"}
     assert as_(owner).get(reverse("feeds:live", args=[feed.id]), shown).headers["HX-Refresh"] == "true"
 
 
@@ -280,3 +280,47 @@ def test_a_feed_whose_rows_were_deleted_says_so_and_offers_nothing_that_is_gone(
     assert "The counts stay" in page
     for gone in ("Retry failed", "Why rows failed", reverse("feeds:results", args=[feed.id, "failed"])):
         assert gone not in page
+
+
+def test_a_feed_is_tried_looked_at_and_sent_on(as_, owner, make_feed):
+    # Given a feed of more than ten rows
+    feed = make_feed(total=25, pending=25)
+    browser, page = as_(owner), reverse("feeds:feed", args=[feed.id])
+    assert "Try ten rows" in browser.get(page).text
+    # When it is tried
+    assert "The others wait" in browser.post(reverse("feeds:act", args=[feed.id, "try"]), follow=True).text
+    Feed.objects.filter(id=feed.id).update(created=10, tried=10, succeeded=9, failed=1, pending=15)
+    Row.objects.bulk_create(
+        Row(feed_id=feed.id, number=n, line=n + 1, cells=f'["00{n}"]', outcome="succeeded")
+        for n in range(1, 10)
+    )
+    Row.objects.create(
+        feed_id=feed.id, number=10, line=11, cells='["0010"]', outcome="failed", http_status=422,
+        code="http_422", error="SKU 0010 is unknown.",
+    )  # fmt: skip
+    # Then its page shows what became of the ten, and asks
+    text = browser.get(page).text
+    assert "9 of the first 10 rows have arrived, 1 failed. The other 15 wait for you" in text
+    assert text.count('id="tried-') == 10
+    assert "SKU 0010 is unknown." in text
+    assert "about" not in browser.get(reverse("feeds:live", args=[feed.id]), {"stage": feed.stage}).text
+    # And once the rest is sent, a page that was left open shows itself anew
+    feed.refresh_from_db()
+    tried = {"stage": feed.stage}
+    assert (
+        "The rest is on its way"
+        in browser.post(reverse("feeds:act", args=[feed.id, "rest"]), follow=True).text
+    )
+    assert browser.get(reverse("feeds:live", args=[feed.id]), tried).headers["HX-Refresh"] == "true"
+    assert (
+        "on their way already" in browser.post(reverse("feeds:act", args=[feed.id, "rest"]), follow=True).text
+    )
+    assert list(feed.deeds.values_list("what", "detail")) == [
+        ("tried", "the first rows"),
+        ("sent", "the rest"),
+    ]
+
+
+def test_a_feed_of_ten_rows_offers_no_trial(as_, owner, make_feed):
+    feed = make_feed(total=12, invalid=2, failed=2, pending=10)
+    assert "Try ten rows" not in as_(owner).get(reverse("feeds:feed", args=[feed.id])).text

@@ -1,0 +1,22 @@
+"""What became of the rows that a trial sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from feeds.models import TRIAL_ROWS, Feed, FeedStatus, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The first rows of a feed, and how many wait for a person's yes."""
+
+    rows: Sequence[Row]
+    waiting: int
+
+
+def trial(feed: Feed) -> Trial | None:
+    """None unless the feed is being tried."""
+    if not feed.trial or feed.status not in (FeedStatus.DELIVERING, FeedStatus.PAUSED):
+        return None
+    rows = Row.objects.filter(feed_id=feed.id, invalid=False).order_by("number")[:TRIAL_ROWS]
+    return Trial(list(rows), feed.unreached)
