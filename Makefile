@@ -8,7 +8,7 @@ export POSTGRES ?= postgres://postgres@127.0.0.1:5432/postgres
 export REDIS ?= redis://127.0.0.1:6379/0
 export RABBITMQ ?= amqp://guest:guest@127.0.0.1:5672//
 
-.PHONY: run setup setup-dev test check test-all test-all-servers test-browser bench lock clean
+.PHONY: run setup setup-dev test check test-all test-all-servers test-browser screenshots bench lock clean
 
 run: setup
 	@exec $(BIN)/python manage.py run --port $(PORT)
@@ -57,6 +57,11 @@ test-all-servers: setup-dev
 test-browser: setup-dev
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m pytest -m browser $(ARGS) tests/browser
+
+# Every page, on a desktop and a phone, light and dark: the best into docs/screenshots, all into var/screenshots.
+screenshots: setup-dev
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 bench: setup-dev
 	@$(BIN)/python -m tests.bench $(ARGS)

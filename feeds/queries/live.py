@@ -36,7 +36,7 @@ def live(feed: Feed) -> Live:
     return Live(
         sentence=_sentence(feed),
         waits=waits(feed),
-        pace=pace(feed),
+        pace=None if feed.destination.breaker_opened else pace(feed),  # probes are no pace
         trial=trial(feed),
         retrying=_retrying(feed),
         can_retry=sent_and_failed > 0

@@ -1,25 +1,24 @@
 """The whole story in one sitting: from the first sign-in to the mended rows."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.processes import Stack
+from tests.browser.feeds import correct_delimiter, ledger, write_feed
+from tests.browser.windows import sign_in
 from tests.third_party import RunningThirdParty
 
 CATEGORY_UNKNOWN = {"status": 422, "body": '{"error": "category is unknown"}'}
 A_SECOND = 4  # rows, so that there is something to watch
 
 
-def products(path: Path, rows: int, *, delimiter: str = ",") -> Path:
-    """A feed whose last row has a cell too many."""
-    lines = [["sku", "name", "price"]]
-    lines += [[f"A-{n:03}", f"Oak chair {n}", f"{n}.50"] for n in range(1, rows)]
-    lines += [[f"A-{rows:03}", "Walnut lamp", "1", "surplus"]]
-    path.write_text("".join(delimiter.join(line) + "\n" for line in lines))
+def products(path: Path) -> Path:
+    """A feed whose last row, the twelfth, has a cell too many."""
+    write_feed(path, 11)
+    with path.open("a") as file:
+        file.write("A-012,Walnut lamp,1,surplus\n")
     return path
 
 
@@ -31,7 +30,7 @@ def shop(third_party: RunningThirdParty) -> str:
 
 
 def test_an_admin_sets_up_a_destination_and_a_mapping(
-    page: Page, sign_in: Callable[[Page, str], None], shop: str, third_party: RunningThirdParty
+    page: Page, shop: str, third_party: RunningThirdParty
 ) -> None:
     sign_in(page, "anna")
     page.get_by_role("link", name="Destinations").click()
@@ -59,14 +58,12 @@ def test_an_admin_sets_up_a_destination_and_a_mapping(
 
 def test_a_feed_is_uploaded_corrected_sent_watched_and_mended(
     page: Page,
-    sign_in: Callable[[Page, str], None],
-    stack: Stack,
     third_party: RunningThirdParty,
     tmp_path: Path,
 ) -> None:
     sign_in(page, "olga")
     page.get_by_role("link", name="Upload your first feed").click()
-    page.get_by_label("CSV files").set_input_files(products(tmp_path / "products.csv", 12))
+    page.get_by_label("CSV files").set_input_files(products(tmp_path / "products.csv"))
     expect(page.locator("[data-file-names]")).to_have_text("products.csv")
     page.get_by_label("What each row becomes").select_option(label="Products, version 1")
     page.get_by_role("button", name="Upload").click()
@@ -125,9 +122,7 @@ def test_a_feed_is_uploaded_corrected_sent_watched_and_mended(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_a_file_is_dropped_onto_the_page(
-    page: Page, sign_in: Callable[[Page, str], None], tmp_path: Path
-) -> None:
+def test_a_file_is_dropped_onto_the_page(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "dropped.csv"
     file.write_text("sku,name\nB-1,Lamp\n")
     sign_in(page, "olga")
@@ -136,17 +131,6 @@ def test_a_file_is_dropped_onto_the_page(
     expect(page.locator("[data-file-names]")).to_have_text("dropped.csv")
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("1 row will be sent to shop")).to_be_visible()
-
-
-def correct_delimiter(page: Page, name: str) -> None:
-    page.get_by_text(re.compile("ow th(e|is) file is written")).click()
-    page.get_by_label("Delimiter").select_option(name)
-    page.get_by_role("button", name="Read it again").click()
-
-
-def ledger(page: Page, term: str) -> Locator:
-    """A number of the ledger."""
-    return page.locator(".ledger div", has=page.get_by_text(term, exact=True)).locator("dd")
 
 
 def drop(page: Page, file: Path) -> None:

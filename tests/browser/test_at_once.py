@@ -1,0 +1,99 @@
+"""A double click, two people, a page left open: a plain message, and nothing done twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Dialog, Page, expect
+
+from tests.browser.feeds import ledger, write_feed
+from tests.browser.watching import Watch
+from tests.browser.windows import sign_in
+from tests.processes import Stack
+from tests.third_party import RunningThirdParty
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shop(stack: Stack, third_party: RunningThirdParty) -> None:
+    stack.add_destination("shop", third_party.url("/ok"), rate=5.0)
+
+
+def upload(page: Page, file: Path) -> None:
+    page.goto("/feeds/new/")
+    page.get_by_label("CSV files").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="Ready to send")).to_be_visible()
+
+
+def test_a_double_click_uploads_once_and_sends_once(page: Page, stack: Stack, tmp_path: Path) -> None:
+    sign_in(page, "olga")
+    page.goto("/feeds/new/")
+    page.get_by_label("CSV files").set_input_files(write_feed(tmp_path / "twice.csv", 3))
+    page.get_by_role("button", name="Upload").dblclick()
+    page.get_by_role("button", name="Send").dblclick()
+    expect(page.get_by_text("Done. Every row has arrived.")).to_be_visible()
+    assert stack.sql("SELECT count(*) FROM feeds_feed WHERE name = 'twice.csv'") == [(1,)]
+    assert stack.sql("SELECT what FROM feeds_deed") == [("sent",)]
+
+
+def test_who_comes_second_is_told_how_it_stands(
+    open_page: Callable[..., Page], stack: Stack, tmp_path: Path
+) -> None:
+    first, second = open_page(), open_page()
+    sign_in(first, "olga")
+    upload(first, write_feed(tmp_path / "both.csv", 40))
+    sign_in(second, "anna")
+    second.goto(first.url)
+    expect(second.get_by_role("heading", name="Ready to send")).to_be_visible()
+
+    first.get_by_role("button", name="Send").click()
+    expect(first.get_by_role("button", name="Pause")).to_be_visible()
+    second.get_by_role("button", name="Send").click()
+    expect(second.get_by_text("cannot be sent. This is how it stands now.")).to_be_visible()
+
+    # Whoever watches sees what the other does.
+    second.get_by_role("button", name="Pause").click()
+    expect(first.get_by_role("button", name="Resume")).to_be_visible()
+    first.get_by_role("button", name="Resume").click()
+    expect(second.get_by_role("button", name="Pause")).to_be_visible()
+    second.on("dialog", lambda dialog: dialog.accept())
+    second.get_by_role("button", name="Cancel").click()
+    expect(first.get_by_text("Cancelled.")).to_be_visible()
+    expect(ledger(first, "Waiting")).to_have_text("0")
+
+
+def test_a_question_is_asked_before_what_cannot_be_taken_back(page: Page, tmp_path: Path) -> None:
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "kept.csv", 2))
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", refuse)
+    page.get_by_role("button", name="Discard").click()
+    assert asked == ["Discard this feed? Nothing of it will be sent."]
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+
+
+def test_a_page_left_open_over_night_asks_for_a_new_sign_in(page: Page, stack: Stack, tmp_path: Path) -> None:
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "night.csv", 60))
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    stack.sql("DELETE FROM django_session")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_button_of_a_feed_that_is_gone_leads_somewhere(
+    page: Page, stack: Stack, tmp_path: Path, watches: list[Watch]
+) -> None:
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "gone.csv", 2))
+    stack.sql("DELETE FROM feeds_feed WHERE name = 'gone.csv'")
+    watches[0].expect(404)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    page.get_by_role("link", name="To my feeds").click()
+    expect(page.get_by_role("heading", name="Feeds", level=1)).to_be_visible()
