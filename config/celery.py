@@ -31,10 +31,12 @@ app.conf.update(
     # good, and on RabbitMQ makes a new one in place of a lost one only where a publish is retried.
     task_publish_retry=True,
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
+    # On Redis without a second record of each message, that it may be given again: the lease's expiry does
+    # that, and the record cost more than the message.
     broker_transport_options=(
         {"confirm_publish": True, "read_timeout": 10, "write_timeout": 2}
         if app.conf.broker_url.startswith("amqp")
-        else {"visibility_timeout": 3600, "socket_connect_timeout": 2, "socket_timeout": 10}
+        else {"ack_emulation": False, "socket_connect_timeout": 2, "socket_timeout": 10}
         if app.conf.broker_url.startswith("redis")
         else {}
     ),

@@ -50,7 +50,9 @@ def publish(*events: "Event") -> list[int]:
         for event_id, key, event in zip(ids, uuid7s(len(events)), events, strict=True)
     ]
     sql.insert("outbox_outboxevent", _COLUMNS, rows)
-    sql.insert("outbox_unrelayed", ("event_id",), [(event_id,) for event_id in ids])
+    table, params = sql.values_table("v", {"event_id": "bigint"}, [(event_id,) for event_id in ids])
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO outbox_unrelayed (event_id) SELECT event_id FROM {table}", params)
     from outbox.wakeup import wake_relay
 
     transaction.on_commit(wake_relay)

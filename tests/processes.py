@@ -31,7 +31,8 @@ TAIL = 30  # lines of each log shown with a failure
 # Without this, what we started would stay when we are killed ourselves.
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
-WORKER = [*CELERY, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+WORKER = [*CELERY, "worker", "--loglevel", "INFO", *QUIET]
 WEB = [sys.executable, "-m", "gunicorn", "config.wsgi", "--worker-class", "gthread", "--threads", "8"]
 COUNTS = ("total", "invalid", "pending", "succeeded", "failed", "cancelled")
 
