@@ -1,5 +1,6 @@
 """What every Celery worker process does beside running tasks: heartbeats, and giving back on a warm stop."""
 
+import gc
 import logging
 import os
 import socket
@@ -25,6 +26,15 @@ def consume_every_handlers_queue(conf: Any = None, **_: Any) -> None:
     conf.task_queues = [
         Queue(name, Exchange(""), name) for name in (RELAY_QUEUE, RETENTION_QUEUE, *sorted(HANDLERS))
     ]
+
+
+@signals.worker_ready.connect
+def leave_what_stays_out_of_garbage_collection(**_: Any) -> None:
+    """A batch makes tens of thousands of objects; by default each few hundred had Python look for cycles
+    among them, and now and then among all that was ever imported: a tenth of a row's processor time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @signals.worker_shutting_down.connect

@@ -219,7 +219,10 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
 
     def _examine(self, acts: Sequence[tuple[DeliveryScheduled, Sent]]) -> Findings | None:
         """Breaker, refusals, throttling. A healthy destination that goes on succeeding costs one read."""
-        health = _health(Destination.objects.get(id=self.destination.id))
+        # Not the whole of it: its secrets would be decrypted for each flush.
+        columns = Destination.objects.values_list("failures", "failing", "breaker_opened", "refusals")
+        failures, failing, breaker_opened, refusals = columns.get(id=self.destination.id)
+        health = Health(failures, tuple(failing), breaker_opened, tuple(refusals))
         if not health.is_troubled and all(sent.verdict.kind is Kind.SUCCEEDED for _, sent in acts):
             return None
         destination = Destination.objects.select_for_update(no_key=True).get(id=self.destination.id)
