@@ -1,11 +1,12 @@
 """Checking a feed: its file is read once, whole, before anything is sent."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from feeds.judging import Inspection
-from feeds.mapping import BoundMapping, Mapping, MappingError
+from feeds.judging import Inspection, bound_mapping
+from feeds.mapping import BoundMapping, Columns, Mapping, MappingError, MissingColumns
 from feeds.models import Feed
 from feeds.reading import Dialect, Unreadable, detect_dialect, normalise, read_header, survey
 from feeds.repeats import RepeatFinder
@@ -21,8 +22,13 @@ class Checked:
     rejection: str = ""
 
 
-def check(feed: Feed) -> Checked:
-    """Reads the whole file; no database, no transaction. Renews the lease as it gets on."""
+def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
+    """Reads the whole file; no database, no transaction. Renews the lease as it gets on.
+
+    `confirmed` are the aliases that people confirmed for the mapping: its column, the file's; the newest
+    first. A column that is missing for all that leaves the feed with what was read, to be asked about; one
+    that was to be sent at once is rejected.
+    """
     fields: dict[str, Any] = {}
     try:
         said = dict(feed.said)
@@ -43,10 +49,41 @@ def check(feed: Feed) -> Checked:
             "width": len(names),
             "kept": kept,
         }
-        bound = Mapping.parse(feed.mapping).bind(columns, default_method=feed.destination.method)
-        return Checked(fields | _counted(feed, dialect, bound, kept, len(names)))
+        feed.columns, feed.aliases = columns, _aliases(feed, columns, confirmed)
+        fields |= {"aliases": feed.aliases, "missing": []}
+        return Checked(fields | _counted(feed, dialect, bound_mapping(feed), kept, len(names)))
+    except MissingColumns as exc:
+        fields["missing"] = list(exc.columns)
+        return _unsent(feed, fields, exc)
     except (Unreadable, MappingError) as exc:
         return Checked(fields, rejection=str(exc))
+
+
+def _aliases(feed: Feed, columns: Sequence[str], confirmed: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """For each column that the file lacks, which one a person said it is."""
+    header = Columns(columns)
+    missing = header.missing(Mapping.parse(feed.mapping).columns)
+    return {
+        column: found
+        for column, found in reversed(confirmed)
+        if column in missing and not header.missing([found])
+    }
+
+
+def _unsent(feed: Feed, fields: dict[str, Any], missing: MissingColumns) -> Checked:
+    """What can be said of a file that lacks columns: how many rows it has, and nothing of their requests."""
+    try:
+        found = survey(feed.plain_path, Dialect.from_json(fields["dialect"]), progress=progress)
+    except Unreadable as exc:
+        return Checked(fields, rejection=str(exc))
+    sums = {
+        "invalid_by_code": None,
+        "total": found.total,
+        "invalid": found.invalid,
+        "failed": found.invalid,
+        "pending": found.total - found.invalid,
+    }
+    return Checked(fields | sums, rejection=str(missing) if feed.send_at_once else "")
 
 
 def _counted(

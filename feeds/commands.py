@@ -175,6 +175,10 @@ def release_rest(feed_id: uuid.UUID) -> None:
 
 
 def release_locked(feed: Feed, *, trial: bool = False) -> None:
+    if feed.missing:
+        raise WrongState(
+            f"The file lacks what the mapping names ({', '.join(feed.missing)[:200]}), and cannot be sent."
+        )
     feed.status = FeedStatus.DELIVERING
     feed.trial = trial
     feed.released_at = timezone.now()

@@ -10,7 +10,8 @@ from deliveries.commands import Parcel, create_deliveries, revise_delivery
 from deliveries.ids import delivery_id
 from feeds.commands import locked, note_deed
 from feeds.errors import WrongState
-from feeds.mapping import Mapping, RowError
+from feeds.judging import bound_mapping
+from feeds.mapping import RowError
 from feeds.models import Feed, FeedStatus, Row
 from feeds.results import UNMENDED, is_unmended
 
@@ -45,8 +46,7 @@ def _rendered(feed: Feed, number: int, cells: Sequence[str]) -> Parcel:
         raise RowError("", *UNMENDED)
     if any("\x00" in cell for cell in cells):
         raise RowError("", "nul", "A cell has a NUL character in it; write it without.")
-    bound = Mapping.parse(feed.mapping).bind(feed.columns, default_method=feed.destination.method)
-    made = bound.render(cells)
+    made = bound_mapping(feed).render(cells)
     return Parcel(number, made.method, made.path, made.content_type, made.body.decode())
 
 

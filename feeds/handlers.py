@@ -16,6 +16,7 @@ from deliveries.events import (
     DestinationResumed,
 )
 from feeds import mails, tracking
+from feeds.aliases import confirmed_aliases
 from feeds.checking import check
 from feeds.commands import locked, release_locked
 from feeds.events import (
@@ -47,7 +48,7 @@ def check_feed(event: FeedCreated | FeedCorrected) -> Callable[[], None] | None:
     feed = Feed.objects.get(id=event.correlation_id)
     if feed.status != FeedStatus.CHECKING:
         return None
-    checked = check(feed)
+    checked = check(feed, confirmed=confirmed_aliases(feed.mapping_base))
 
     def store() -> None:
         feed = locked(event.correlation_id)

@@ -4,7 +4,6 @@ position from which the next chunk is read. A crash resumes at the last committe
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import orjson
 from django.conf import settings
@@ -14,8 +13,7 @@ from deliveries.commands import Parcel, create_deliveries
 from feeds.commands import locked
 from feeds.errors import Incomplete
 from feeds.events import FeedImported
-from feeds.judging import Refused, judge, repeats_among
-from feeds.mapping import BoundMapping, Mapping
+from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.models import TRIAL_ROWS, Feed, FeedStatus, Row
 from feeds.reading import Position, Record
 from feeds.results import UNMENDED
@@ -78,8 +76,7 @@ def _next_rows(feed: Feed) -> tuple[list[ImportedRow], Position]:
 
 
 def _render(feed: Feed, records: Sequence[Record]) -> list[ImportedRow]:
-    document = orjson.dumps(feed.mapping).decode()
-    bound = _bound(document, tuple(feed.columns), feed.destination.method)
+    bound = bound_mapping(feed)
     repeats = repeats_among(feed, bound, records)
     rows = []
     for record in records:
@@ -100,11 +97,6 @@ def _seen_by_check(feed: Feed, record: Record) -> bool:
     if feed.invalid_by_code is not None:
         return True
     return bool(record.error) and record.code != UNMENDED[0]
-
-
-@lru_cache(maxsize=32)
-def _bound(document: str, columns: tuple[str, ...], method: str) -> BoundMapping:
-    return Mapping.parse(orjson.loads(document)).bind(columns, default_method=method)
 
 
 def _write(read: Feed, rows: Sequence[ImportedRow], position: Position) -> Outcome:

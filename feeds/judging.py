@@ -1,15 +1,30 @@
 """What becomes of a row: a request, or why there is none; the same for check, preview and import."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, abc
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from feeds.mapping import BoundMapping, Rendered, RowError
+import orjson
+
+from feeds.mapping import BoundMapping, Mapping, Rendered, RowError
 from feeds.mapping.rules import not_unique
 from feeds.models import Feed
 from feeds.reading import Record
 from feeds.repeats import Repeat, RepeatFinder, read_repeats
 from feeds.source import sent_record
+
+
+def bound_mapping(feed: Feed) -> BoundMapping:
+    """The feed's mapping for the columns of its file; raises MappingError when they do not fit."""
+    parts = (orjson.dumps(part) for part in (feed.mapping, feed.columns, feed.aliases))
+    return _bound(*parts, feed.destination.method)
+
+
+@lru_cache(maxsize=32)
+def _bound(document: bytes, columns: bytes, aliases: bytes, method: str) -> BoundMapping:
+    mapping = Mapping.parse(orjson.loads(document))
+    return mapping.bind(orjson.loads(columns), default_method=method, aliases=orjson.loads(aliases))
 
 
 class Refused(NamedTuple):
@@ -21,7 +36,7 @@ class Refused(NamedTuple):
     value: str = ""  # what the column has
 
 
-def judge(bound: BoundMapping, record: Record, repeats: Mapping[int, Repeat]) -> Rendered | Refused:
+def judge(bound: BoundMapping, record: Record, repeats: abc.Mapping[int, Repeat]) -> Rendered | Refused:
     """The row's request; or why there is none: it was misread, breaks a rule, or repeats another."""
     if record.error:
         return Refused(record.code, record.error)
@@ -41,7 +56,7 @@ def _refused(bound: BoundMapping, record: Record, exc: RowError) -> Refused:
     return Refused(exc.code, str(exc), exc.column, value)
 
 
-def repeats_among(feed: Feed, bound: BoundMapping, records: Sequence[Record]) -> Mapping[int, Repeat]:
+def repeats_among(feed: Feed, bound: BoundMapping, records: Sequence[Record]) -> abc.Mapping[int, Repeat]:
     """Which of these rows of a checked feed repeat an earlier one."""
     if not bound.unique or not records:
         return {}

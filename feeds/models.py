@@ -67,6 +67,8 @@ class Feed(models.Model):
     kept = models.JSONField(default=list)  # places of the columns that are sent among these cells
     # Rows that cannot be sent, by code, counted by the check; null where the check did not look so far.
     invalid_by_code = models.JSONField(null=True)
+    missing = models.JSONField(default=list)  # columns that the mapping names and the file lacks
+    aliases = models.JSONField(default=dict)  # of columns that the file names otherwise: mapping's to file's
     converted = models.BooleanField(default=False)  # read from the plain copy, not from the upload
 
     position = models.JSONField(null=True)  # of the next row to import
@@ -113,6 +115,11 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})"
+
+    @property
+    def mapping_base(self) -> str:
+        """The mapping's name without the version; "" when rows are sent as they are."""
+        return self.mapping_name.rpartition(", version ")[0]
 
     @property
     def folder(self) -> Path:
@@ -195,6 +202,25 @@ class Row(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.number} of {self.feed_id}"
+
+
+class Alias(models.Model):
+    """A person's word that a file's column is the one that a mapping names. It holds for later feeds."""
+
+    mapping_name = models.CharField(max_length=100)  # of all its versions
+    column = models.CharField(max_length=200)  # as the mapping names it
+    found = models.CharField(max_length=200)  # as files name it
+    feed = models.ForeignKey(Feed, null=True, on_delete=models.SET_NULL, related_name="+")  # asked there
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["mapping_name", "column", "found"], name="alias_said_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.found} is {self.column} of {self.mapping_name}"
 
 
 class Deed(models.Model):

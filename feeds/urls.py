@@ -1,6 +1,6 @@
 from django.urls import path
 
-from feeds.views import destinations, feeds, mappings, overview, results, rows
+from feeds.views import columns, destinations, feeds, mappings, overview, results, rows
 
 app_name = "feeds"
 urlpatterns = [
@@ -11,6 +11,7 @@ urlpatterns = [
     path("feeds/<uuid:feed_id>/live/", feeds.live, name="live"),
     path("feeds/<uuid:feed_id>/do/<slug:action>/", feeds.act, name="act"),
     path("feeds/<uuid:feed_id>/correct/", feeds.correct, name="correct"),
+    path("feeds/<uuid:feed_id>/columns/", columns.confirm, name="confirm_columns"),
     path("feeds/<uuid:feed_id>/retry/", feeds.retry, name="retry"),
     path("feeds/<uuid:feed_id>/reasons/", feeds.groups, name="reasons"),
     path("feeds/<uuid:feed_id>/rows/", rows.rows, name="rows"),
@@ -26,6 +27,7 @@ urlpatterns = [
     path("mappings/", mappings.mappings, name="mappings"),
     path("mappings/new/", mappings.add, name="add_mapping"),
     path("mappings/preview/", mappings.preview, name="preview_mapping"),
+    path("mappings/aliases/<int:alias_id>/remove/", columns.remove, name="remove_alias"),
     path("mappings/of/<path:name>/", mappings.change, name="mapping"),
     path("overview/", overview.overview, name="overview"),
     path("overview/parked/", overview.retry_parked, name="retry_parked"),

@@ -1,7 +1,17 @@
 """How a row's columns become method, path and body (docs/how-to/mapping.md)."""
 
-from feeds.mapping.columns import fold
-from feeds.mapping.errors import MappingError, RowError
+from feeds.mapping.columns import Columns, fold
+from feeds.mapping.errors import MappingError, MissingColumns, RowError
 from feeds.mapping.rendering import DEFAULT, BoundMapping, Mapping, Rendered
 
-__all__ = ["DEFAULT", "BoundMapping", "Mapping", "MappingError", "Rendered", "RowError", "fold"]
+__all__ = [
+    "DEFAULT",
+    "BoundMapping",
+    "Columns",
+    "Mapping",
+    "MappingError",
+    "MissingColumns",
+    "Rendered",
+    "RowError",
+    "fold",
+]

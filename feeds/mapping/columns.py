@@ -1,10 +1,10 @@
 """Finding the columns that a mapping names in the header of a feed."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
-from feeds.mapping.errors import MappingError, quoted
+from feeds.mapping.errors import MappingError, MissingColumns, quoted
 
 LISTED = 12  # columns that a sentence lists before it stops
 
@@ -23,10 +23,14 @@ def fold(name: str) -> str:
 
 
 class Columns:
-    """The header of a feed, asked by name. An exact name wins; else names are compared folded."""
+    """The header of a feed, asked by name. An exact name wins; else names are compared folded.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    `aliases` say, for names that the header has neither way, which of its columns is meant.
+    """
+
+    def __init__(self, names: Sequence[str], aliases: Mapping[str, str] | None = None) -> None:
         self.names = tuple(names)
+        self._aliases = aliases or {}
         self._exact = _positions((name, index) for index, name in enumerate(self.names))
         self._folded = _positions((fold(name), index) for index, name in enumerate(self.names))
 
@@ -34,16 +38,20 @@ class Columns:
         """The position of the column of that name; raises MappingError when it is missing or not alone."""
         found = self._found(name)
         if not found:
-            raise MappingError(self._missing([name]))
+            raise MissingColumns(self._missing([name]), [name])
         if len(found) > 1:
             raise MappingError(self._ambiguous(name, found))
         return found[0]
 
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Which of the names no column has."""
+        return [name for name in names if not self._found(name)]
+
     def require(self, names: Iterable[str]) -> None:
         """Raises one MappingError that names every missing column, or the first one that is not alone."""
         wanted = list(dict.fromkeys(names))
-        if missing := [name for name in wanted if not self._found(name)]:
-            raise MappingError(self._missing(missing))
+        if missing := self.missing(wanted):
+            raise MissingColumns(self._missing(missing), missing)
         for name in wanted:
             self.index(name)
 
@@ -58,6 +66,9 @@ class Columns:
                 raise MappingError('A column named "__proto__" cannot be sent as a JSON key; rename it.')
 
     def _found(self, name: str) -> list[int]:
+        return self._named(name) or self._named(self._aliases.get(name, name))
+
+    def _named(self, name: str) -> list[int]:
         return self._exact.get(name) or self._folded.get(fold(name)) or []
 
     def _missing(self, names: list[str]) -> str:

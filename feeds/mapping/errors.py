@@ -1,5 +1,7 @@
 """What can be wrong with a mapping, and with one row under it."""
 
+from collections.abc import Sequence
+
 SHOWN = 40  # characters of a value that a sentence quotes
 LONGEST_SENTENCE = 1_000
 
@@ -14,6 +16,14 @@ class MappingError(Exception):
     def __init__(self, sentence: str) -> None:
         cut = sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:LONGEST_SENTENCE]}…"
         super().__init__(_printable(cut))
+
+
+class MissingColumns(MappingError):
+    """Raised when a feed lacks columns that a mapping names; `columns` are their names."""
+
+    def __init__(self, sentence: str, columns: Sequence[str]) -> None:
+        super().__init__(sentence)
+        self.columns = tuple(columns)
 
 
 class RowError(Exception):

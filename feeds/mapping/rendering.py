@@ -1,5 +1,6 @@
 """From a feed's row to the request that is sent for it."""
 
+from collections import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -51,13 +52,20 @@ class Mapping:
         """The columns that the document names, in its order, each once."""
         return self._spec.columns()
 
-    def bind(self, columns: Sequence[str], *, default_method: str = "POST") -> "BoundMapping":
+    def bind(
+        self,
+        columns: Sequence[str],
+        *,
+        default_method: str = "POST",
+        aliases: abc.Mapping[str, str] | None = None,
+    ) -> "BoundMapping":
         """The mapping made ready for rows with these columns.
 
-        `default_method` is the destination's, for a document that names none. Raises MappingError when
-        columns are missing, or named alike, or when the method forbids the body.
+        `default_method` is the destination's, for a document that names none; `aliases` say which column
+        is meant by a name that the header does not have. Raises MissingColumns, or MappingError when columns
+        are named alike, or when the method forbids the body.
         """
-        header = Columns(columns)
+        header = Columns(columns, aliases)
         header.require(self.columns)
         method = self._spec.method or default_method
         body = body_for(self._spec.body, method)

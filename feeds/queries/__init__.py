@@ -1,6 +1,7 @@
 """What the pages read. Nothing here walks a whole feed: pages are read by key, samples tell of the rest,
 and counts come from the feed's own ledger."""
 
+from feeds.queries.columns import aliases_of, missing_columns
 from feeds.queries.destinations import get_destination, health, sample_request, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
@@ -16,6 +17,7 @@ __all__ = [
     "RESULT_FILES",
     "Show",
     "Viewer",
+    "aliases_of",
     "as_entered",
     "chart",
     "editing",
@@ -30,6 +32,7 @@ __all__ = [
     "health",
     "live",
     "mapping_versions",
+    "missing_columns",
     "newest_mappings",
     "preview",
     "result_rows",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from deliveries.models import Destination
 from deliveries.sending import target_url
 from feeds.commands import earlier_feed
-from feeds.judging import Refused, judge, repeats_among
+from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.mapping import BoundMapping, Mapping, MappingError, RowError
 from feeds.models import Feed
 from feeds.reading import Dialect, Record
@@ -74,7 +74,7 @@ def preview(feed: Feed) -> Preview:
     good, odd = [record for record in records if not record.error], [_misread(r) for r in records if r.error]
     requests: list[FirstRequest] = []
     try:
-        bound = Mapping.parse(feed.mapping).bind(feed.columns, default_method=feed.destination.method)
+        bound = bound_mapping(feed)
         good, odd = _apart(feed, bound, records)
         requests = [_request(bound, record, feed.destination) for record in good[:REQUESTS]]
     except MappingError as exc:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.models import Feed, FeedStatus, Row
 from feeds.queries.row_cells import MISREAD, current_cells
 from feeds.reading import Position, Record
@@ -56,16 +57,16 @@ def _stored(feed: Feed, outcomes: Sequence[str]) -> Iterator[Row]:
 def _unreached(feed: Feed, *, invalid: bool) -> Iterator[ResultRow]:
     """Rows that the import has not come to, and may never come to."""
     status = "cancelled" if feed.status == FeedStatus.CANCELLED else "pending"
-    for record in unimported(feed):
-        if invalid and record.error:
+    for record, refused in unimported(feed):
+        if invalid and refused:
             misread = record.code in MISREAD
-            yield ResultRow(record.cells, "failed", None, 0, record.code, record.error, misread)
-        elif not invalid and not record.error:
+            yield ResultRow(record.cells, "failed", None, 0, refused.code, refused.error, misread)
+        elif not invalid and not refused:
             yield ResultRow(record.cells, status, None, 0)
 
 
-def unimported(feed: Feed) -> Iterator[Record]:
-    """What the file holds beyond the last imported row."""
+def unimported(feed: Feed) -> Iterator[tuple[Record, Refused | None]]:
+    """What the file holds beyond the last imported row, and why not all of it will be sent."""
     if feed.import_done or not feed.columns or not feed.plain_path.exists():
         return
     position = Position.from_json(feed.position) if feed.position else None
@@ -73,4 +74,15 @@ def unimported(feed: Feed) -> Iterator[Record]:
         records, position = read_rows(feed, position, RESULT_CHUNK)
         if not records:
             return
-        yield from records
+        yield from zip(records, _refusals(feed, records), strict=True)
+
+
+def _refusals(feed: Feed, records: Sequence[Record]) -> Iterator[Refused | None]:
+    if feed.invalid_by_code is None:
+        yield from (Refused(record.code, record.error) if record.error else None for record in records)
+        return
+    bound = bound_mapping(feed)
+    repeats = repeats_among(feed, bound, records)
+    for record in records:
+        judged = judge(bound, record, repeats)
+        yield judged if isinstance(judged, Refused) else None

@@ -67,6 +67,7 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     context: dict[str, object] = {"feed": feed, "live": queries.live(feed)}
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         context["correction"] = CorrectionForm.of(feed)
+        context["missing"] = queries.missing_columns(feed)
     if feed.status == FeedStatus.READY:
         context["preview"] = queries.preview(feed)
     else:

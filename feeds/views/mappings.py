@@ -36,7 +36,8 @@ def change(request: SignedIn, name: str) -> HttpResponse:
     initial = {"name": name, "document": _text(shown.document)}
     feed = _sample(request, request.POST.get("feed") or request.GET.get("feed", ""))
     form = MappingForm(request.POST or None, initial=initial)
-    return _edit(request, form, feed, versions=versions, shown=shown)
+    aliases = queries.aliases_of(name)
+    return _edit(request, form, feed, versions=versions, shown=shown, aliases=aliases)
 
 
 def _edit(request: SignedIn, form: MappingForm, feed: Feed | None, **context: object) -> HttpResponse:

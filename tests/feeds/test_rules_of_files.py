@@ -9,7 +9,7 @@ from django.db import transaction
 
 from deliveries.commands import add_destination
 from deliveries.models import Payload
-from feeds import commands, handlers, importing
+from feeds import commands, handlers, importing, judging
 from feeds.editing import edit_row
 from feeds.events import FeedCreated, FeedReleased
 from feeds.mapping import RowError
@@ -138,7 +138,7 @@ def test_a_crash_in_the_middle_changes_nothing_of_what_repeats(checked, monkeypa
     feed = checked(FILE, send_at_once=True)
     assert step(feed)
     handlers.import_rows(FeedReleased(correlation_id=feed.id))
-    importing._bound.cache_clear()
+    judging._bound.cache_clear()
     # When another one goes on
     while step(feed):
         pass

@@ -30,7 +30,7 @@ def address(delivering, destination):
     values = {
         "feed_id": delivering.id, "action": "pause", "number": 1, "kind": "failed", "uidb64": "x",
         "token": "y",
-        "destination_id": destination.id, "name": "none", "group": "0",
+        "destination_id": destination.id, "alias_id": 1, "name": "none", "group": "0",
     }  # fmt: skip
 
     def address(name, arguments):

@@ -1,0 +1,52 @@
+"""Columns that a mapping names and a file lacks, and what people said of such before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from feeds.mapping import Columns, Mapping, fold
+from feeds.models import Alias, Feed
+
+LIKELY = 0.6  # of 1: from this likeness on, a column is proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A column that a mapping names, and the file's columns that it may be."""
+
+    name: str
+    choices: Sequence[str]  # the file's unused columns, the most similar first
+    likely: str  # the one that is proposed, or ""
+
+
+def missing_columns(feed: Feed) -> list[Missing]:
+    """What a person is asked before the feed can be sent."""
+    if not feed.missing:
+        return []
+    header = Columns(feed.columns)
+    named = Mapping.parse(feed.mapping).columns
+    used = {header.index(name) for name in named if not header.missing([name])}
+    used |= {header.index(found) for found in feed.aliases.values()}
+    unused = [name for index, name in enumerate(feed.columns) if index not in used]
+    unused = [name for name in unused if name.strip() and feed.columns.count(name) == 1]
+    return [_missing(name, unused) for name in feed.missing]
+
+
+def _missing(name: str, unused: Sequence[str]) -> Missing:
+    likeness = {each: _likeness(fold(name), fold(each)) for each in unused}
+    choices = sorted(unused, key=lambda each: -likeness[each])
+    likely = choices[0] if choices and likeness[choices[0]] >= LIKELY else ""
+    return Missing(name, choices, likely)
+
+
+def _likeness(one: str, other: str) -> float:
+    """0 to 1. One that holds the other ("sale price", "price") is more like it than its letters say."""
+    shorter, longer = sorted((one, other), key=len)
+    holds = len(shorter) > 2 and shorter in longer
+    return max(SequenceMatcher(None, one, other).ratio(), LIKELY if holds else 0)
+
+
+def aliases_of(mapping_name: str) -> list[Alias]:
+    """What people confirmed for a mapping, by its columns."""
+    aliases = Alias.objects.filter(mapping_name=mapping_name).select_related("user", "feed")
+    return list(aliases.order_by("column", "-id")[:500])

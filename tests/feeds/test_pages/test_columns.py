@@ -1,0 +1,75 @@
+"""The question about missing columns on a feed's page, and what was answered on the mapping's."""
+
+import pytest
+from django.urls import reverse
+
+from feeds.commands import add_mapping
+from feeds.models import Alias, Feed, FeedStatus
+
+pytestmark = pytest.mark.django_db
+
+DOCUMENT = {"fields": {"sku": "id", "selling price": "price"}}
+
+
+@pytest.fixture
+def asking(make_feed):
+    """A feed whose file lacks the mapping's "selling price"."""
+    mapping = add_mapping(name="products", document=DOCUMENT)
+    fields = {"mapping_name": str(mapping), "mapping": DOCUMENT, "missing": ["selling price"]}
+    return lambda status=FeedStatus.READY: make_feed(status, **fields)
+
+
+def answer(browser, feed, found="price", column="selling price"):
+    data = {"column": [column], "found": [found]}
+    return browser.post(reverse("feeds:confirm_columns", args=[feed.id]), data, follow=True)
+
+
+@pytest.mark.parametrize("status", [FeedStatus.READY, FeedStatus.REJECTED])
+def test_the_page_names_the_missing_column_and_proposes_the_most_similar(as_, owner, asking, status):
+    page = as_(owner).get(reverse("feeds:feed", args=[asking(status).id])).text
+
+    assert "A column is missing, so nothing was sent" in page
+    assert '<option value="price" selected>' in page
+    assert '<option value="sku"' not in page
+    assert "Use this column from now on" in page
+    assert "do/send/" not in page
+
+
+def test_a_page_that_was_left_open_cannot_send_it(as_, owner, asking):
+    feed = asking()
+    page = as_(owner).post(reverse("feeds:act", args=[feed.id, "send"]), follow=True).text
+
+    assert "lacks what the mapping names (selling price)" in page
+    feed.refresh_from_db()
+    assert feed.status == FeedStatus.READY
+
+
+def test_the_answer_is_stored_and_listed_and_removed_on_the_mappings_page(as_, owner, asking):
+    browser, feed = as_(owner), asking()
+    assert "Noted, for this feed and later ones" in answer(browser, feed).text
+    feed.refresh_from_db()
+    assert feed.status == FeedStatus.CHECKING
+
+    alias = Alias.objects.get()
+    page = browser.get(reverse("feeds:mapping", args=["products"])).text
+    assert "Columns by other names" in page
+    assert "olga" in page
+    url = reverse("feeds:remove_alias", args=[alias.id])
+    assert "no longer taken for selling price" in browser.post(url, follow=True).text
+    assert "Somebody has removed it already" in browser.post(url, follow=True).text
+
+
+@pytest.mark.parametrize("found", ["", "nothing"])
+def test_an_answer_without_a_column_is_told_in_a_sentence(as_, owner, asking, found):
+    feed = asking()
+    page = answer(as_(owner), feed, found).text
+
+    assert 'class="note warning" role="status"' in page
+    assert Feed.objects.get(id=feed.id).status == FeedStatus.READY
+
+
+def test_a_second_click_is_told_and_does_nothing_twice(as_, owner, asking):
+    browser, feed = as_(owner), asking()
+    answer(browser, feed)
+    assert "This is how it stands now" in answer(browser, feed).text
+    assert Alias.objects.count() == 1
