@@ -20,6 +20,11 @@ def delivery_id(group_id: uuid.UUID, number: int) -> uuid.UUID:
     return uuid.UUID(int=_prefix(group_id) | number)
 
 
+def request_key(id_: uuid.UUID, revision: int) -> str:
+    """The idempotency key: the same for every attempt, another once a person has changed what is sent."""
+    return str(id_) if revision == 1 else f"{id_}-r{revision}"
+
+
 def number_range(group_id: uuid.UUID, first: int, last: int) -> tuple[uuid.UUID, uuid.UUID]:
     """The ids of the group's deliveries from `first` to `last`, as a range."""
     return delivery_id(group_id, first), delivery_id(group_id, last)

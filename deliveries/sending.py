@@ -16,6 +16,7 @@ from deliveries.authentication import Auth, fixed_headers, secrets_of, without
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.events import DeliveryAttemptFailed, DeliveryScheduled, DeliverySucceeded
 from deliveries.health import BREAKER_FAILURES, REFUSALS, Findings, Health, fold
+from deliveries.ids import request_key
 from deliveries.models import Delivery, Destination
 from deliveries.signing import signing_headers
 from deliveries.token_sending import TokenSending
@@ -104,9 +105,7 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
     def _request(self, event: DeliveryScheduled, parcel: Consignment) -> Request:
         destination = self.destination
         body = parcel.body.encode()
-        key = str(event.correlation_id)
-        if parcel.revision > 1:
-            key = f"{key}-r{parcel.revision}"
+        key = request_key(event.correlation_id, parcel.revision)
         headers = dict(self.headers)
         if parcel.content_type:
             headers["Content-Type"] = parcel.content_type

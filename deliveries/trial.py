@@ -9,10 +9,11 @@ from typing import Any
 from django.conf import settings
 
 from deliveries.answers import Rule, Verdict, judge
-from deliveries.authentication import HIDDEN, Auth, fixed_headers, header_name, secrets_of, without
+from deliveries.authentication import HIDDEN, Auth, fixed_headers, secrets_of, without
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.models import Destination
 from deliveries.sending import target_url
+from deliveries.shown import hidden_names
 from deliveries.signing import signing_headers
 from deliveries.token_sending import TokenSending
 from outbox.models import uuid7
@@ -65,16 +66,11 @@ def send(
     return Trial(
         method=method,
         url=url,
-        headers=[(name, HIDDEN) for name in _secret_names(destination)] + list(open_headers.items()),
+        headers=[(name, HIDDEN) for name in hidden_names(destination)] + list(open_headers.items()),
         body=body,
         answer=answer,
         verdict=judge(answer, _rule(destination)),
     )
-
-
-def _secret_names(destination: Destination) -> list[str]:
-    ours = header_name(destination.auth, destination.credentials or {})
-    return list(destination.headers) + ([ours] if ours else [])
 
 
 def _rule(destination: Destination) -> Rule:

@@ -11,7 +11,8 @@ from feeds.queries.pace import chart
 from feeds.queries.preview import first_records, first_requests, preview
 from feeds.queries.results import RESULT_FILES, failed_text, result_rows
 from feeds.queries.row_cells import as_entered, editing, get_row
-from feeds.queries.rows import Show, row_story, rows_page
+from feeds.queries.rows import Show, rows_page
+from feeds.queries.story import row_story
 
 __all__ = [
     "RESULT_FILES",

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from deliveries.ids import delivery_id
-from deliveries.models import Delivery, Payload
+from deliveries.models import Attempt, Delivery, Payload
 from feeds import queries
 from feeds.models import Feed, FeedStatus, Row
 from feeds.reasons import reason
@@ -110,7 +110,23 @@ def test_a_row_shows_its_cells_and_its_request_and_its_story(as_, owner, deliver
     assert "Chair" in page
     assert "https://shop.example/products" in page
     assert "&quot;sku&quot;: &quot;002&quot;" in page
-    assert "The row became a delivery" in page
+    assert "The row was taken up" in page
+
+
+def test_every_attempt_shows_its_request_as_it_was_without_secrets(as_, owner, delivering):
+    id_ = delivery_id(delivering.id, 2)
+    Payload.objects.create(delivery_id=id_, revision=2, method="PUT", body='{"sku":"2b"}')
+    Delivery.objects.filter(id=id_).update(revision=2)
+    Attempt.objects.create(delivery_id=id_, number=1, revision=1, outcome="failed", http_status=422)
+    Attempt.objects.create(delivery_id=id_, number=2, revision=2, outcome="succeeded", http_status=200)
+    page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 2])).text
+    second, first = page.split("<h3>Attempt ")[1:]
+    assert "2b" in second
+    assert f"<td>{id_}-r2</td>" in second
+    assert "&quot;002&quot;" in first
+    assert f"<td>{id_}</td>" in first
+    assert "X-Key" in first
+    assert "very-secret" not in page
 
 
 def test_an_invalid_row_shows_its_cells_by_number(as_, owner, delivering):
