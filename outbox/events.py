@@ -2,9 +2,9 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime
-from typing import Any, ClassVar, Self, get_args, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Self, get_args, get_type_hints
 
 import orjson
 
@@ -42,33 +42,63 @@ class Event:
 
     @property
     def payload(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name, _ in payload_fields(type(self))}
+        return {item.name: getattr(self, item.name) for item in payload_fields(type(self))}
 
     def payload_json(self) -> str:
         return orjson.dumps(self.payload).decode()
 
     @classmethod
     def restore(cls, payload: dict[str, Any], **envelope: Any) -> Self:
-        for name, convert in payload_fields(cls):
+        """The event as it was; raises TypeError for a payload that lacks a field without default.
+
+        Filled directly: the constructor of a frozen dataclass makes a call for each of its fields, and this
+        runs five times a row. Defaults stand in the class.
+        """
+        event = cls.__new__(cls)
+        values = event.__dict__
+        values.update(envelope)
+        for name, convert, missing in payload_fields(cls):
             if name in payload:
                 value = payload[name]
-                envelope[name] = convert(value) if convert and value is not None else value
-        return cls(**envelope)
+                values[name] = convert(value) if convert and value is not None else value
+            elif missing is not None:
+                values[name] = missing()
+        return event
+
+
+class PayloadField(NamedTuple):
+    """A field of an event's payload."""
+
+    name: str
+    convert: Callable[[Any], Any] | None  # turns its JSON form back into its type
+    missing: Callable[[], Any] | None  # what it is if the payload lacks it; None: as the class says
 
 
 _ENVELOPE = {item.name for item in fields(Event)}
-_PAYLOADS: dict[type[Event], tuple[tuple[str, Callable[[Any], Any] | None], ...]] = {}
+_PAYLOADS: dict[type[Event], tuple[PayloadField, ...]] = {}
 _CONVERTERS: dict[type, Callable[[Any], Any]] = {uuid.UUID: uuid.UUID, datetime: datetime.fromisoformat}
 
 
-def payload_fields(cls: type[Event]) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
-    """Names of the payload fields, each with what turns its JSON form back into its type."""
+def payload_fields(cls: type[Event]) -> tuple[PayloadField, ...]:
+    """The fields of the event's payload, in order."""
     if cls not in _PAYLOADS:
         hints = get_type_hints(cls)
         _PAYLOADS[cls] = tuple(
-            (item.name, _converter(hints[item.name])) for item in fields(cls) if item.name not in _ENVELOPE
+            PayloadField(item.name, _converter(hints[item.name]), _missing(cls, item))
+            for item in fields(cls)
+            if item.name not in _ENVELOPE
         )
     return _PAYLOADS[cls]
+
+
+def _missing(cls: type[Event], item: Field[Any]) -> Callable[[], Any] | None:
+    if item.default_factory is not MISSING:
+        return item.default_factory
+
+    def refuse() -> None:
+        raise TypeError(f"A stored {cls.__name__} has no {item.name}.")
+
+    return refuse if item.default is MISSING else None
 
 
 def _converter(hint: Any) -> Callable[[Any], Any] | None:

@@ -88,6 +88,11 @@ def test_an_older_event_is_read_with_the_defaults_of_fields_added_since(db):
     assert event.added_later == "default"
 
 
+def test_an_event_that_lacks_what_has_no_default_is_not_restored():
+    with pytest.raises(TypeError, match="A stored Rich has no other"):
+        events.restore("Rich", 1, {"at": None, "amounts": []}, correlation_id=1)
+
+
 @pytest.mark.parametrize(("name", "version"), [("Rich", 2), ("Unheard", 1)])
 def test_a_newer_event_is_unreadable_and_says_so(name, version):
     with pytest.raises(UnreadableEvent, match="newer than this process"):
