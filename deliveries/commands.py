@@ -16,6 +16,7 @@ from deliveries.errors import BadDestination, DestinationChanged, UnknownDestina
 from deliveries.events import (
     DeliveryCancelled,
     DeliveryCreated,
+    DeliveryFailed,
     DeliveryReopened,
     DestinationPaused,
     DestinationResumed,
@@ -27,6 +28,7 @@ from outbox import lanes, sql
 from outbox.models import uuid7
 from outbox.publishing import publish
 
+GIVEN_UP_IN_DOUBT = "An earlier attempt was not answered, and may have arrived."
 MAYBE_ARRIVED = "It was cancelled, but an earlier attempt was not answered and may have arrived."
 HEALTH = {"failing", "refusals", "last_success_at"}  # written by what is sent, and empty while all is well
 EXECUTE = "deliveries.execute_delivery"  # the handler whose lanes carry pause, rate, breaker, fairness
@@ -262,6 +264,28 @@ def cancel_deliveries(*, group_id: uuid.UUID, first: int, last: int) -> int:
                 seq=row.seq,
                 code="outcome_unknown" if row.maybe_arrived else "cancelled",
                 message=MAYBE_ARRIVED if row.maybe_arrived else "It was cancelled before it had arrived.",
+            )
+            for row in moved
+        )
+    )
+    return len(moved)
+
+
+def give_up_deliveries(*, group_id: uuid.UUID, first: int, last: int, why: str) -> int:
+    """Fails what is to be tried again after a counted failure, among the group's deliveries `first` to
+    `last`; returns how many. A success that is under way wins all the same."""
+    low, high = number_range(group_id, first, last)
+    moved = _move("status = 'scheduled' AND fail_count > 0 AND id BETWEEN %s AND %s", [low, high], "failed")
+    publish(
+        *(
+            DeliveryFailed(
+                correlation_id=row.id,
+                conversation_id=row.group_id,
+                occurrence=row.attempt,
+                number=row.number,
+                seq=row.seq,
+                code="given_up",
+                message=f"{why} {GIVEN_UP_IN_DOUBT}" if row.maybe_arrived else why,
             )
             for row in moved
         )

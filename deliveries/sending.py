@@ -22,7 +22,7 @@ from deliveries.signing import signing_headers
 from deliveries.token_sending import TokenSending
 from outbox import lanes, sql
 from outbox.effects import EffectBatch
-from outbox.publishing import publish
+from outbox.publishing import caused_by, publish
 
 SLOTS = 32  # threads that one batch may use
 _CLIENTS = 100  # destinations whose connections a process keeps
@@ -144,7 +144,11 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
         return Sent(answer, replace(result.verdict, message="The answer could not be stored."))
 
     def _record_successes(self, acts: Sequence[tuple[DeliveryScheduled, Sent]]) -> None:
-        """A success that was under way wins over a cancellation."""
+        """A success that was under way wins over a cancellation, and over a person who gave up.
+
+        Failed at the attempt that succeeds: only a person does that. By itself a delivery fails after
+        this attempt has failed, and an attempt has one outcome.
+        """
         if not acts:
             return
         acts = sorted(acts, key=lambda act: act[0].correlation_id)
@@ -155,7 +159,8 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
                 f"""UPDATE deliveries_delivery SET status = 'succeeded', seq = seq + 1
                     FROM {table}
                     WHERE deliveries_delivery.id = v.id AND {sql.any_of("deliveries_delivery.id")}
-                      AND deliveries_delivery.attempt = v.attempt AND status IN ('scheduled', 'cancelled')
+                      AND deliveries_delivery.attempt = v.attempt
+                      AND status IN ('scheduled', 'cancelled', 'failed')
                     RETURNING deliveries_delivery.id, seq""",
                 [*params, sql.listed(row[0] for row in rows)],
             )
@@ -227,7 +232,8 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
         destination = Destination.objects.select_for_update(no_key=True).get(id=self.destination.id)
         before = _health(destination)
         findings = fold(before, [(event.correlation_id, sent.verdict) for event, sent in acts])
-        _keep(destination, before, findings)
+        with caused_by(acts[-1][0].id):
+            _keep(destination, before, findings)
         return findings
 
 

@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Callable
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from feeds import commands
+from feeds import commands, errands
 from feeds.errors import WrongState
 from feeds.models import Feed, Mapping
 from outbox.admin import ReadOnly
@@ -47,18 +48,20 @@ class FeedAdmin(ReadOnly):
 
     @admin.action(description="Send failed rows again", permissions=["act"])
     def retry_failed(self, request: HttpRequest, queryset: QuerySet[Feed]) -> None:
-        self._each(request, queryset, commands.retry_failed, "retried")
+        self._each(request, queryset, errands.retry_failed, "retried")
 
     def _each(
         self,
         request: HttpRequest,
         queryset: QuerySet[Feed],
-        command: Callable[[uuid.UUID], object],
+        command: Callable[[uuid.UUID], None],
         done: str,
     ) -> None:
         for feed in queryset:
             try:
-                command(feed.id)
+                with transaction.atomic():
+                    command(feed.id)
+                    commands.note_deed(feed.id, user_id=request.user.pk, what=done, detail="in the admin")
             except WrongState as exc:
                 self.message_user(request, f"{feed.name}: {exc}", messages.WARNING)
             else:

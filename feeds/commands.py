@@ -1,9 +1,7 @@
 """What can be done with feeds. A command that changes state publishes the event in the same transaction."""
 
 import hashlib
-import math
 import shutil
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,18 +12,15 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from deliveries import commands as deliveries
-from deliveries.ids import delivery_id
 from deliveries.models import Destination
 from feeds.errors import DuplicateFile, FeedError, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
-from feeds.models import TRIAL_ROWS, Deed, Feed, FeedStatus, Mapping, Row
-from feeds.reasons import group_key
+from feeds.models import TRIAL_ROWS, Deed, Feed, FeedStatus, Mapping
 from outbox.models import uuid7
 from outbox.publishing import publish
 
 COPY_BLOCK = 1024 * 1024
-REOPEN_CHUNK = 500
 
 
 def add_mapping(*, name: str, document: object) -> Mapping:
@@ -121,7 +116,8 @@ def locked(feed_id: uuid.UUID) -> Feed:
     return Feed.objects.select_for_update(no_key=True).get(id=feed_id)
 
 
-def _in_state(feed: Feed, *states: FeedStatus, to: str) -> None:
+def in_state(feed: Feed, *states: FeedStatus, to: str) -> None:
+    """Raises WrongState unless the (locked) feed is in one of these."""
     if feed.status not in states:
         label = FeedStatus(feed.status).value
         raise WrongState(f"The feed is {label}, and cannot be {to}.")
@@ -134,7 +130,7 @@ def correct(feed_id: uuid.UUID, *, said: dict[str, Any]) -> None:
     What is not said is detected. Only before anything is sent.
     """
     feed = locked(feed_id)
-    _in_state(feed, FeedStatus.READY, FeedStatus.REJECTED, to="read again")
+    in_state(feed, FeedStatus.READY, FeedStatus.REJECTED, to="read again")
     feed.status = FeedStatus.CHECKING
     feed.said = said
     feed.reason = ""
@@ -147,7 +143,7 @@ def correct(feed_id: uuid.UUID, *, said: dict[str, Any]) -> None:
 def release(feed_id: uuid.UUID) -> None:
     """A checked feed is sent."""
     feed = locked(feed_id)
-    _in_state(feed, FeedStatus.READY, to="sent")
+    in_state(feed, FeedStatus.READY, to="sent")
     release_locked(feed)
 
 
@@ -158,7 +154,7 @@ def try_first(feed_id: uuid.UUID) -> None:
     A feed that has no more rows than a trial is sent whole.
     """
     feed = locked(feed_id)
-    _in_state(feed, FeedStatus.READY, to="tried")
+    in_state(feed, FeedStatus.READY, to="tried")
     release_locked(feed, trial=feed.unreached > TRIAL_ROWS)
 
 
@@ -168,7 +164,7 @@ def release_rest(feed_id: uuid.UUID) -> None:
     feed = locked(feed_id)
     if feed.status == FeedStatus.DELIVERING and not feed.trial:
         raise WrongState("All of its rows are on their way already.")
-    _in_state(feed, FeedStatus.DELIVERING, to="sent on")
+    in_state(feed, FeedStatus.DELIVERING, to="sent on")
     feed.trial = False
     feed.save(update_fields=["trial"])
     publish(FeedReleased(correlation_id=feed.id, conversation_id=feed.id))
@@ -190,7 +186,7 @@ def release_locked(feed: Feed, *, trial: bool = False) -> None:
 def pause(feed_id: uuid.UUID) -> None:
     """No request of the feed starts later than a second from now; statuses of its rows stay."""
     feed = locked(feed_id)
-    _in_state(feed, FeedStatus.DELIVERING, to="paused")
+    in_state(feed, FeedStatus.DELIVERING, to="paused")
     feed.status = FeedStatus.PAUSED
     feed.save(update_fields=["status"])
     deliveries.pause_group(feed.lane_id)
@@ -200,7 +196,7 @@ def pause(feed_id: uuid.UUID) -> None:
 def resume(feed_id: uuid.UUID) -> None:
     """A paused feed goes on, and ends if nothing was left to do."""
     feed = locked(feed_id)
-    _in_state(feed, FeedStatus.PAUSED, to="resumed")
+    in_state(feed, FeedStatus.PAUSED, to="resumed")
     feed.status = FeedStatus.DELIVERING
     feed.save(update_fields=["status"])
     deliveries.resume_group(feed.lane_id)
@@ -211,7 +207,7 @@ def resume(feed_id: uuid.UUID) -> None:
 def cancel(feed_id: uuid.UUID) -> None:
     """Nothing more is sent: rows that were never reached end here, the others chunk by chunk."""
     feed = locked(feed_id)
-    _in_state(feed, FeedStatus.READY, FeedStatus.DELIVERING, FeedStatus.PAUSED, to="cancelled")
+    in_state(feed, FeedStatus.READY, FeedStatus.DELIVERING, FeedStatus.PAUSED, to="cancelled")
     feed.status = FeedStatus.CANCELLED
     feed.trial = False
     feed.pending -= feed.unreached
@@ -220,28 +216,6 @@ def cancel(feed_id: uuid.UUID) -> None:
     feed.save(update_fields=["status", "trial", "pending", "cancelled", "ended_at"])
     deliveries.pause_group(feed.lane_id)
     publish(FeedCancelled(correlation_id=feed.id, conversation_id=feed.id))
-
-
-def retry_failed(feed_id: uuid.UUID, *, group: str = "", seconds: float = math.inf, **only: Any) -> int:
-    """Sends the failed rows again, those that were sent at all; returns how many.
-
-    `group` narrows them to those that failed alike (feeds.reasons), `only` by a field of the row, such
-    as code="http_422". No new chunk is begun after `seconds`: another call goes on.
-    """
-    feed = Feed.objects.get(id=feed_id)
-    _in_state(feed, FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED, to="retried")
-    reopened, after, ends = 0, 0, time.monotonic() + seconds
-    failed = Row.objects.filter(feed_id=feed_id, outcome="failed", invalid=False, **only).order_by("number")
-    while rows := list(failed.filter(number__gt=after)[:REOPEN_CHUNK]):
-        after = rows[-1].number
-        chosen = [
-            row for row in rows if not group or group_key(row.http_status, row.code, row.error) == group
-        ]
-        with transaction.atomic():
-            reopened += deliveries.reopen_deliveries(delivery_id(feed_id, row.number) for row in chosen)
-        if time.monotonic() > ends:
-            break
-    return reopened
 
 
 def note_deed(feed_id: uuid.UUID, *, user_id: int | None, what: str, detail: str = "") -> None:

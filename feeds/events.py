@@ -57,5 +57,20 @@ class FeedCompleted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetryRequested(Event):
+    """A person wants failed rows sent again: the errand says which."""
+
+    errand_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUpRequested(Event):
+    """A person wants what still retries to end as failed."""
+
+    errand_id: int
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeedCancelled(Event):
     """A person stopped the feed."""

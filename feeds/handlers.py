@@ -15,7 +15,7 @@ from deliveries.events import (
     DestinationPaused,
     DestinationResumed,
 )
-from feeds import mails, tracking
+from feeds import errands, mails, tracking
 from feeds.aliases import confirmed_aliases
 from feeds.checking import check
 from feeds.commands import locked, release_locked
@@ -29,6 +29,8 @@ from feeds.events import (
     FeedRejected,
     FeedReleased,
     FeedTried,
+    GiveUpRequested,
+    RetryRequested,
 )
 from feeds.importing import import_chunk
 from feeds.models import Feed, FeedStatus
@@ -115,6 +117,18 @@ def cancel_deliveries(event: FeedCancelled) -> Callable[[], Outcome]:
         return NextStep()
 
     return step
+
+
+@handler("feeds.retry_failed", on=RetryRequested, kind=Kind.EFFECT, hard_limit=HOURS)
+def retry_failed(event: RetryRequested) -> Callable[[], Outcome] | None:
+    """Sends failed rows again, some at a time."""
+    return errands.retry_chunk(event.errand_id)
+
+
+@handler("feeds.give_up", on=GiveUpRequested, kind=Kind.EFFECT, hard_limit=HOURS)
+def give_up(event: GiveUpRequested) -> Callable[[], Outcome] | None:
+    """Ends what still retries, a range of rows at a time."""
+    return errands.give_up_chunk(event.errand_id, by=event.by)
 
 
 @handler(

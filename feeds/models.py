@@ -234,3 +234,32 @@ class Deed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.feed_id}"
+
+
+class ErrandKind(models.TextChoices):
+    RETRY = "retry", "failed rows are sent again"
+    GIVE_UP = "give up", "what still retries ends as failed"
+
+
+class Errand(models.Model):
+    """What a person asked for that goes through a feed's rows, chunk by chunk; and how far it is."""
+
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="errands")
+    kind = models.CharField(max_length=10, choices=ErrandKind.choices)
+    group = models.CharField(max_length=16, blank=True)  # of failures; "" is all
+    reached = models.BigIntegerField(default=0)  # row number
+    moved = models.BigIntegerField(default=0)  # rows that it sent again, or gave up
+    began_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["feed", "kind", "group"],
+                condition=Q(ended_at__isnull=True),
+                name="one_errand_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.feed_id}"

@@ -24,7 +24,7 @@ from feeds.commands import close_if_done
 from feeds.events import FeedImported, FeedTried
 from feeds.models import Feed, FeedStatus
 from outbox import sql
-from outbox.publishing import publish
+from outbox.publishing import caused_by, publish
 
 Tracked = (
     FeedImported
@@ -58,7 +58,9 @@ def track(events: Sequence[Tracked]) -> None:
             by_feed[event.conversation_id].append(event)
     differences = {feed_id: _track_rows(feed_id, by_feed[feed_id]) for feed_id in sorted(by_feed)}
     for feed_id, difference in differences.items():
-        _count(feed_id, difference)
+        # What closes the count is the whole batch; its newest event stands for it.
+        with caused_by(max(event.id for event in by_feed[feed_id])):
+            _count(feed_id, difference)
 
 
 def _track_rows(feed_id: uuid.UUID, events: Iterable[Tracked]) -> dict[str, int]:

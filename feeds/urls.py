@@ -13,6 +13,7 @@ urlpatterns = [
     path("feeds/<uuid:feed_id>/correct/", feeds.correct, name="correct"),
     path("feeds/<uuid:feed_id>/columns/", columns.confirm, name="confirm_columns"),
     path("feeds/<uuid:feed_id>/retry/", feeds.retry, name="retry"),
+    path("feeds/<uuid:feed_id>/give-up/", feeds.give_up, name="give_up"),
     path("feeds/<uuid:feed_id>/reasons/", feeds.groups, name="reasons"),
     path("feeds/<uuid:feed_id>/rows/", rows.rows, name="rows"),
     path("feeds/<uuid:feed_id>/rows/<int:number>/", rows.row, name="row"),

@@ -1,20 +1,27 @@
 """Where a feed stands right now, in words and numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
-from feeds.models import TRIAL_ROWS, Feed, FeedStatus
+from deliveries.ids import number_range
+from deliveries.models import Delivery, Status
+from feeds.errands import GIVEN_UP_IN, RETRIED_IN
+from feeds.models import TRIAL_ROWS, Errand, ErrandKind, Feed, FeedStatus
 from feeds.queries.pace import Pace, pace
 from feeds.queries.trial import Trial, trial
 from outbox import heartbeats
-from outbox.models import Lane
+from outbox.models import Handling, Lane, OutboxEvent
 
 # After a person sent rows again, the ledger follows within moments: so long the page of a feed that is
 # over looks for it.
 STIRRED = timedelta(seconds=30)
+ERRANDS_SHOWN = 5
+COUNTED = 10_000  # rows of a feed whose deliveries may be counted for a page
+LOOKED_AT = 500  # handlings of all feeds among which this one's are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +33,61 @@ class Live:
     pace: Pace | None
     trial: Trial | None
     retrying: int  # rows that were tried and are tried again
+    to_give_up: int  # of these, those that failed
+    estimated: bool  # to_give_up is the ledger's, which also holds what was throttled, or just retried
+    errands: Sequence[Errand]
     can_retry: bool
     moves: bool  # the page asks again
     poll: int  # seconds until it does
 
 
 def live(feed: Feed) -> Live:
-    sent_and_failed = feed.failed - feed.invalid
+    errands = _errands(feed)
+    retrying, estimated = _retrying(feed), feed.total > COUNTED
     return Live(
         sentence=_sentence(feed),
         waits=waits(feed),
         pace=None if feed.destination.breaker_opened else pace(feed),  # probes are no pace
         trial=trial(feed),
-        retrying=_retrying(feed),
-        can_retry=sent_and_failed > 0
-        and not feed.rows_deleted
-        and feed.status in (FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED),
-        moves=_moves(feed),
+        retrying=retrying,
+        to_give_up=retrying if estimated or not retrying else _failing(feed),
+        estimated=estimated,
+        errands=errands,
+        can_retry=_can_retry(feed, errands),
+        moves=_moves(feed, errands),
         poll=1 if feed.status == FeedStatus.CHECKING or feed.total < 10_000 else 2,
     )
 
 
-def _moves(feed: Feed) -> bool:
+def _errands(feed: Feed) -> list[Errand]:
+    """Those under way, and those that have just ended."""
+    if feed.status not in RETRIED_IN:
+        return []
+    recent = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - STIRRED)
+    return list(feed.errands.filter(recent).order_by("id")[:ERRANDS_SHOWN])
+
+
+def _can_retry(feed: Feed, errands: Sequence[Errand]) -> bool:
+    whole = any(e.kind == ErrandKind.RETRY and not e.group and not e.ended_at for e in errands)
+    return feed.failed > feed.invalid and not feed.rows_deleted and not whole and feed.status in RETRIED_IN
+
+
+def _moves(feed: Feed, errands: Sequence[Errand]) -> bool:
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         return False
-    return not feed.is_over or feed.deeds.filter(at__gt=timezone.now() - STIRRED).exists()
+    return bool(errands) or not feed.is_over or feed.deeds.filter(at__gt=timezone.now() - STIRRED).exists()
 
 
 def _retrying(feed: Feed) -> int:
     """Not exact while cancelling: a row may end without ever having been tried."""
     untried = feed.total - feed.invalid - feed.tried
-    return max(0, feed.pending - untried) if feed.status == FeedStatus.DELIVERING else 0
+    return max(0, feed.pending - untried) if feed.status in GIVEN_UP_IN else 0
+
+
+def _failing(feed: Feed) -> int:
+    """Exact, by looking at each delivery: for feeds in which this is quick."""
+    ids = number_range(feed.id, 1, feed.total)
+    return Delivery.objects.filter(id__range=ids, status=Status.SCHEDULED, fail_count__gt=0).count()
 
 
 def _sentence(feed: Feed) -> str:
@@ -102,15 +133,35 @@ def waits(feed: Feed) -> list[Wait]:
             Wait("No worker is running, so nothing moves. The feed is safe; an admin has to start one.")
         )
     if feed.status == FeedStatus.DELIVERING:
-        found += _holds(feed)
+        found += _holds(feed) or _next_try(feed)
+    if _is_parked(feed):
+        found.append(
+            Wait("Some of its work gave up by our fault, and is kept: an admin can retry it. No row is lost.")
+        )
     return found
 
 
-def _holds(feed: Feed) -> Iterable[Wait]:
-    now = timezone.now()
+def _next_try(feed: Feed) -> list[Wait]:
+    """When every row was tried: when the next of those that failed is due, if that is among the next."""
+    if not feed.import_done or feed.pending == 0 or feed.tried < feed.created:
+        return []
+    soonest = Handling.objects.waiting().order_by("due_at").values_list("lane_id", "due_at")[:LOOKED_AT]
+    due = next((due_at for lane_id, due_at in soonest if lane_id == feed.lane_id), None)
+    return [Wait("What failed waits for its next attempt.", due)] if due else []
+
+
+def _is_parked(feed: Feed) -> bool:
+    parked = Handling.objects.parked().order_by("subscription_id", "error_id").values("event_id")[:LOOKED_AT]
+    return OutboxEvent.objects.filter(id__in=parked, conversation_id=feed.id).exists()
+
+
+def _holds(feed: Feed) -> list[Wait]:
+    now, found = timezone.now(), []
     for lane in Lane.objects.filter(id=feed.destination.lane_id):
         if lane.paused:
             why = f": {lane.held_for}" if lane.held_for else "."
-            yield Wait(f"The destination {feed.destination.name} is paused{why}")
+            found.append(Wait(f"The destination {feed.destination.name} is paused{why}"))
         elif lane.held_until and lane.held_until > now:
-            yield Wait(f"The destination {feed.destination.name} is held: {lane.held_for}", lane.held_until)
+            why = f"The destination {feed.destination.name} is held: {lane.held_for}"
+            found.append(Wait(why, lane.held_until))
+    return found

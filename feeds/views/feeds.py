@@ -1,8 +1,8 @@
 """The list of feeds, the upload, and a feed's own page."""
 
-import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from django.contrib import messages
@@ -13,14 +13,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
-from feeds import commands, queries
+from feeds import commands, errands, queries
 from feeds.errors import FeedError, WrongState
 from feeds.forms import CorrectionForm, UploadForm
 from feeds.models import Feed, FeedStatus
 from feeds.views.access import SignedIn
 
 DEEDS_SHOWN = 20
-RETRY_SECONDS = 8.0  # a browser waits; another click goes on
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -104,6 +103,20 @@ class Button(NamedTuple):
     sentence: str
     detail: str = ""
 
+    def press(self, request: SignedIn, feed: Feed) -> HttpResponse:
+        """A second press, or somebody else's a moment earlier, is told and does nothing."""
+        try:
+            with transaction.atomic():
+                self.command(feed.id)
+                commands.note_deed(feed.id, user_id=request.user.pk, what=self.done, detail=self.detail)
+        except WrongState as exc:
+            messages.warning(request, f"{exc} This is how it stands now.")
+        except Feed.DoesNotExist as exc:
+            raise Http404 from exc
+        else:
+            messages.success(request, self.sentence)
+        return redirect("feeds:feed", feed.id)
+
 
 BUTTONS = {
     "send": Button(commands.release, "sent", "The feed is on its way."),
@@ -122,22 +135,35 @@ BUTTONS = {
 
 @require_POST
 def act(request: SignedIn, feed_id: uuid.UUID, action: str) -> HttpResponse:
-    """A button: a second click, or somebody else's a moment earlier, is told and does nothing."""
     feed = queries.get_feed(request.user, feed_id)
     if action not in BUTTONS:
         raise Http404
-    button = BUTTONS[action]
-    try:
-        with transaction.atomic():
-            button.command(feed.id)
-            commands.note_deed(feed.id, user_id=request.user.pk, what=button.done, detail=button.detail)
-    except WrongState as exc:
-        messages.warning(request, f"{exc} This is how it stands now.")
-    except Feed.DoesNotExist as exc:
-        raise Http404 from exc
-    else:
-        messages.success(request, button.sentence)
-    return redirect("feeds:feed", feed.id)
+    return BUTTONS[action].press(request, feed)
+
+
+@require_POST
+def retry(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """Has failed rows sent again: all, or those of one group."""
+    group = request.POST.get("group", "")[:16]
+    button = Button(
+        partial(errands.retry_failed, group=group),
+        "retried",
+        "The failed rows are sent again. You need not wait here.",
+        "one reason" if group else "what had failed",
+    )
+    return button.press(request, queries.get_feed(request.user, feed_id))
+
+
+@require_POST
+def give_up(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """Ends what still retries."""
+    button = Button(
+        partial(errands.give_up, by=request.user.get_username()),
+        "gave up",
+        "What still retries is given up. These rows can be retried at any time.",
+        "what was still retried",
+    )
+    return button.press(request, queries.get_feed(request.user, feed_id))
 
 
 @require_POST
@@ -154,25 +180,4 @@ def correct(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
             commands.note_deed(feed.id, user_id=request.user.pk, what="corrected", detail="how it is read")
     except WrongState as exc:
         messages.warning(request, f"{exc} This is how it stands now.")
-    return redirect("feeds:feed", feed.id)
-
-
-@require_POST
-def retry(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
-    """Sends failed rows again: all, or those of one group."""
-    feed = queries.get_feed(request.user, feed_id)
-    group = request.POST.get("group", "")[:16]
-    began = time.monotonic()
-    try:
-        count = commands.retry_failed(feed.id, group=group, seconds=RETRY_SECONDS)
-    except WrongState as exc:
-        messages.warning(request, f"{exc} This is how it stands now.")
-        return redirect("feeds:feed", feed.id)
-    if not count:
-        messages.info(request, "No failed row is left there that could be sent again.")
-    else:
-        rows = f"{count:,} row{'s' if count > 1 else ''}"
-        commands.note_deed(feed.id, user_id=request.user.pk, what="retried", detail=rows)
-        more = " There are more: press once more." if time.monotonic() - began > RETRY_SECONDS else ""
-        messages.success(request, f"{rows} {'are' if count > 1 else 'is'} sent again.{more}")
     return redirect("feeds:feed", feed.id)

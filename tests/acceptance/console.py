@@ -12,6 +12,7 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import django
@@ -56,6 +57,16 @@ def repeat_message(handler: str, lease_id: int, token: uuid.UUID) -> None:
     task.apply_async(
         args=(lease_id, str(token)), queue=HANDLERS[handler].queue, expires=60, ignore_result=True
     )
+
+
+def upload(path: str, *, to: str) -> uuid.UUID:
+    """As the upload page does: nothing is sent before a person says so. Returns the feed's id."""
+    from deliveries.models import Destination
+    from feeds.commands import create_feed
+
+    with Path(path).open("rb") as file:
+        feed = create_feed(content=file, name="feed.csv", destination=Destination.objects.get(name=to))
+    return feed.id
 
 
 def pause_destination(destination_id: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import ONE_OF_EACH
 from tests.acceptance.ledger import (
     arrivals,
     assert_all_succeeded,
@@ -254,7 +255,7 @@ def test_retrying_what_failed_sends_only_that(
     stack.assert_at_rest()
     # When the third party has mended its side and the failed rows are retried
     third_party.behave("again")
-    assert stack.call("feeds.commands.retry_failed", feed) == 2
+    stack.call("feeds.errands.retry_failed", feed)
     stack.wait(lambda: stack.feed(feed).succeeded == 10, within=20, until="ten successes")
     # Then only they went again, under their keys, and the feed was completed a second time
     found = arrivals(third_party, "/again")
@@ -263,3 +264,45 @@ def test_retrying_what_failed_sends_only_that(
     stack.wait(lambda: stack.feed(feed).status == "completed", within=10, until="its completion")
     assert stack.feed(feed).round == 2
     assert_books_closed(stack, feed)
+
+
+def test_giving_up_ends_what_still_retries_by_name(
+    stack: Stack, third_party: RunningThirdParty, feed_of: Callable[[int], Path]
+) -> None:
+    # Given a feed of which two rows fail and would be tried again in a minute
+    third_party.behave("tired", rows={"3": {"status": 503}, "8": {"status": 503}})
+    stack.add_destination("tired", third_party.url("/tired"))
+    feed = stack.send(feed_of(10), to="tired")
+    stack.wait(lambda: stack.feed(feed).succeeded == 8, within=20, until="eight successes")
+    stack.wait(lambda: fail_counts(stack, feed) == 2, within=10, until="two counted failures")
+    # When somebody gives up
+    stack.call("feeds.errands.give_up", feed, by="olga")
+    ended = stack.wait_for_end(feed, within=20)
+    # Then the feed is completed, and says who gave up
+    assert (ended.status, ended.succeeded, ended.failed) == ("completed", 8, 2)
+    said = stack.sql("SELECT code, error FROM feeds_row WHERE feed_id = %s AND outcome = 'failed'", feed)
+    assert set(said) == {("given_up", "Given up by olga.")}
+    assert arrivals(third_party, "/tired").repeated == 0
+
+
+def test_a_trial_waits_through_a_killed_worker_and_the_rest_is_sent_once(
+    new_stack: Stack, third_party: RunningThirdParty, feed_of: Callable[[int], Path]
+) -> None:
+    # Given a checked feed of which ten rows are tried
+    stack = new_stack
+    stack.start(*ONE_OF_EACH)
+    third_party.behave("tried", ms=5)
+    stack.add_destination("tried", third_party.url("/tried"))
+    feed = uuid.UUID(stack.call("tests.acceptance.console.upload", str(feed_of(300)), to="tried"))
+    stack.wait(lambda: stack.feed(feed).status == "ready", within=20, until="the check")
+    stack.call("feeds.commands.try_first", feed)
+    stack.wait(lambda: stack.feed(feed).succeeded == 10, within=20, until="ten successes")
+    # When the worker dies, another starts, and a person sends the rest
+    stack.kill("worker")
+    stack.start("worker-2")
+    assert stack.feed(feed).pending == 290
+    stack.call("feeds.commands.release_rest", feed)
+    stack.wait_for_end(feed, within=40)
+    # Then every row has arrived once
+    assert_each_arrived(arrivals(third_party, "/tried"), range(1, 301))
+    assert_all_succeeded(stack, feed, 300)

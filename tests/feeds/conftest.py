@@ -64,7 +64,7 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(transactional_db: None, broker: Broker, settings: Any, tmp_path: Path) -> Pipeline:
-    settings.MEDIA_ROOT, settings.ALLOWED_NETWORKS = tmp_path, ["127.0.0.0/8"]
+    settings.MEDIA_ROOT, settings.ALLOWED_NETWORKS = tmp_path / "uploads", ["127.0.0.0/8"]
     registry.load()
     registry.subscribe_all()
     crew()

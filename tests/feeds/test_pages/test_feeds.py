@@ -7,11 +7,15 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.urls import reverse
+from django.utils import timezone
 
 from deliveries.commands import change_destination
+from deliveries.models import Delivery
 from feeds import commands
 from feeds.checking import check
-from feeds.models import Feed, FeedStatus, Row
+from feeds.models import Errand, Feed, FeedStatus, Row
+from outbox.models import Error, Handling, OutboxEvent, Subscription
+from tests.feeds.conftest import rows_of
 from tests.feeds.test_pages.conftest import CSV
 
 pytestmark = pytest.mark.django_db
@@ -324,3 +328,59 @@ def test_a_feed_is_tried_looked_at_and_sent_on(as_, owner, make_feed):
 def test_a_feed_of_ten_rows_offers_no_trial(as_, owner, make_feed):
     feed = make_feed(total=12, invalid=2, failed=2, pending=10)
     assert "Try ten rows" not in as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+
+
+def test_giving_up_is_offered_with_its_number_only_while_something_retries(as_, owner, delivering):
+    browser, page = as_(owner), reverse("feeds:feed", args=[delivering.id])
+    assert "Give up now" not in browser.get(page).text
+    # Given two rows that were tried and are tried again, one of them after a failure that counts
+    Feed.objects.filter(id=delivering.id).update(pending=2, succeeded=0, failed=1, invalid=1)
+    Delivery.objects.filter(number=1).update(status="scheduled", attempt=2, fail_count=0)
+    Delivery.objects.filter(number=2).update(status="scheduled", attempt=2, fail_count=1)
+    text = browser.get(page).text
+    assert "Give up now" in text
+    assert "ends 1 row that failed" in text
+    # When somebody gives up, twice
+    url = reverse("feeds:give_up", args=[delivering.id])
+    assert "can be retried at any time" in browser.post(url, follow=True).text
+    assert "being given up already" in browser.post(url, follow=True).text
+    # Then the page tells how far that is, and who asked for it
+    assert "0 rows so far, up to row 0 of 3" in browser.get(page).text
+    deed = delivering.deeds.get()
+    assert (deed.user, deed.what, deed.detail) == (owner, "gave up", "what was still retried")
+    Errand.objects.update(moved=1, ended_at=timezone.now())
+    assert "1 row was given up" in browser.get(page).text
+
+
+def test_a_retry_under_way_is_shown_and_not_offered_again(as_, owner, delivering):
+    browser, page = as_(owner), reverse("feeds:feed", args=[delivering.id])
+    assert "Retry failed" in browser.get(page).text
+    browser.post(reverse("feeds:retry", args=[delivering.id]))
+    Errand.objects.update(moved=1500, reached=2)
+    text = browser.get(page).text
+    assert "Failed rows are being sent again: 1,500 so far, up to row 2 of 3." in text
+    assert "Retry failed" not in text
+
+
+def test_a_feed_whose_failed_rows_wait_says_until_when(as_, owner, pipeline, third_party, checked):
+    third_party.fail(2)
+    feed = checked(rows_of(3), owner_id=owner.pk)
+    commands.release(feed.id)
+    pipeline.settle(feed)
+    text = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "What failed waits for its next attempt. Until" in text
+
+
+def test_a_feed_of_which_something_is_parked_says_so(as_, owner, delivering):
+    Feed.objects.filter(id=delivering.id).update(pending=1, failed=1)
+    browser, page = as_(owner), reverse("feeds:feed", args=[delivering.id])
+    assert "by our fault" not in browser.get(page).text
+    event = OutboxEvent.objects.filter(conversation_id=delivering.id)[0]
+    subscription = Subscription.objects.create(
+        event_type=event.type, handler="feeds.any", kind="effect", queue="any", since_event=0
+    )
+    Handling.objects.create(
+        event=event, subscription=subscription, lane_id=delivering.lane_id, state="parked",
+        error=Error.objects.create(handler="feeds.any", exception="ValueError", place="here"),
+    )  # fmt: skip
+    assert "Some of its work gave up by our fault" in browser.get(page).text
