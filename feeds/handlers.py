@@ -139,9 +139,9 @@ def give_up(event: GiveUpRequested) -> Callable[[], Outcome] | None:
 )
 def notify_owner(
     event: FeedTried | FeedCompleted | FeedRejected | DestinationPaused | DestinationResumed,
-) -> None:
-    """Tells those whose feed it is, by e-mail."""
-    mails.tell_owner(event)
+) -> Callable[[], Outcome] | Outcome:
+    """Tells those whose feed it is, by e-mail, one after the other."""
+    return mails.tell_owner(event)
 
 
 @handler(

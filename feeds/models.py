@@ -263,3 +263,23 @@ class Errand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.feed_id}"
+
+
+class Mail(models.Model):
+    """A mail about a feed: that it was sent, or why it never can be. Kept for as long as the feed."""
+
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="mails")
+    event_id = models.BigIntegerField()  # of which it tells
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    address = models.CharField(max_length=254, blank=True)
+    subject = models.CharField(max_length=300)
+    problem = models.CharField(max_length=500, blank=True)  # "": it was sent
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["feed", "event_id"], name="one_mail_an_event"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.feed_id}"

@@ -165,3 +165,10 @@ def processes(now: datetime) -> list[Process]:
         )
         for beat in fresh
     ]
+
+
+def latest_due(lane_id: int) -> datetime | None:
+    """When the last of what waits in the lane is due; None when nothing does."""
+    waiting = Handling.objects.waiting().filter(lane_id=lane_id)
+    latest: datetime | None = waiting.aggregate(latest=Max("due_at"))["latest"]
+    return latest

@@ -6,6 +6,7 @@ from feeds.queries.destinations import get_destination, health, sample_request, 
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.live import live
+from feeds.queries.mails import feed_mails
 from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds, start_document
 from feeds.queries.pace import chart
 from feeds.queries.preview import first_records, first_requests, preview
@@ -24,6 +25,7 @@ __all__ = [
     "editing",
     "failed_groups",
     "failed_text",
+    "feed_mails",
     "feeds_page",
     "first_records",
     "first_requests",

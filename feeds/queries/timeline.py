@@ -127,6 +127,8 @@ class Step:
             return "Rowpost decided to try again" if again else "Rowpost planned it"
         if self.event.type == "DeliveryCreated" and self.event.causation_id is None:
             return "A person mended it"
+        if self.event.payload.get("code") == "given_up":
+            return "A person gave it up"
         return _CAUSES.get(self.event.type, "Rowpost went on")
 
     @property

@@ -64,6 +64,7 @@ def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:
 def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
     context: dict[str, object] = {"feed": feed, "live": queries.live(feed)}
+    context["mails"] = queries.feed_mails(feed, request.user)
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         context["correction"] = CorrectionForm.of(feed)
         context["missing"] = queries.missing_columns(feed)

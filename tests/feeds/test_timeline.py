@@ -10,6 +10,7 @@ from deliveries.answers import Kind
 from deliveries.events import (
     DeliveryAttemptFailed,
     DeliveryCreated,
+    DeliveryFailed,
     DeliveryReopened,
     DeliveryScheduled,
     DeliverySucceeded,
@@ -139,6 +140,12 @@ def test_what_stopped_by_our_fault_is_said_and_who_can_help(story):
     assert coming.parked
     assert "kept for an admin" in coming.sentence
     assert coming.why == ["KeyError: 'x'"]
+
+
+def test_what_a_person_gave_up_is_not_taken_for_our_decision(story):
+    told = {"number": 1, "seq": 1, "code": "given_up", "message": "olga gave it up."}
+    story.tell(DeliveryFailed, story.until_failure(), **told)
+    assert story.read().steps[-1].because == "A person gave it up"
 
 
 def test_a_story_that_was_cleared_away_is_empty(story):

@@ -1,0 +1,63 @@
+"""The mails about a feed: which were sent, and which wait for a mail server that takes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from feeds.models import Feed, Mail
+from feeds.queries.feeds import Viewer
+from outbox.models import Handling, OutboxEvent, State
+
+MAILS_SHOWN = 20
+_NEWS = {
+    "FeedTried": "every row was tried once",
+    "FeedCompleted": "the feed is completed",
+    "FeedRejected": "the feed was rejected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A mail that did not go out, so far."""
+
+    about: str
+    problem: str
+    again_at: datetime | None  # None: only once an admin runs it again
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMails:
+    """What is told of them; addresses only to whom they belong, and to admins."""
+
+    sent: Sequence[Mail]
+    unsent: Sequence[Unsent]
+    shows_addresses: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.sent or self.unsent)
+
+
+def feed_mails(feed: Feed, viewer: Viewer) -> FeedMails:
+    own = feed.owner_id is not None and viewer.pk == feed.owner_id
+    return FeedMails(
+        list(feed.mails.select_related("user").order_by("-id")[:MAILS_SHOWN]),
+        _unsent(feed),
+        shows_addresses=own or bool(getattr(viewer, "is_staff", False)),
+    )
+
+
+def _unsent(feed: Feed) -> list[Unsent]:
+    events = dict(
+        OutboxEvent.objects.filter(conversation_id=feed.id, correlation_id=feed.id, type__in=_NEWS)
+        .order_by("-id")
+        .values_list("id", "type")[:MAILS_SHOWN]
+    )
+    open_ = Handling.objects.filter(event_id__in=list(events), subscription__handler="feeds.notify_owner")
+    return [
+        Unsent(
+            _NEWS[events[handling.event_id]],
+            handling.message,
+            None if handling.state == State.PARKED else handling.due_at,
+        )
+        for handling in open_.exclude(state=State.DONE).exclude(message="").order_by("-event_id")
+    ]

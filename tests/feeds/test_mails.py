@@ -1,0 +1,244 @@
+"""Mails about feeds: each is sent to whom it concerns, and a record says so, or why not."""
+
+import smtplib
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from deliveries.commands import add_destination
+from deliveries.events import DestinationPaused
+from feeds import handlers
+from feeds.events import FeedCompleted, FeedRejected, FeedTried
+from feeds.models import Feed, FeedStatus, Mail
+from outbox.models import Handling, State, Subscription, uuid7
+from outbox.outcomes import Defer, NextStep
+from outbox.publishing import publish
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COUNTS = {"total": 12_000, "succeeded": 11_000, "failed": 900, "invalid": 7, "pending": 100}
+
+
+class Refusing(EmailBackend):
+    """A mail server that answers with what a test says, by address."""
+
+    answers: dict[str, Exception] = {}
+
+    def send_messages(self, messages):
+        for message in messages:
+            if error := self.answers.get(message.to[0]):
+                raise error
+        return super().send_messages(messages)
+
+
+@pytest.fixture(autouse=True)
+def mail_server(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    settings.EMAIL_BACKEND = f"{__name__}.Refusing"
+    Refusing.answers = {}
+    return Refusing.answers
+
+
+@pytest.fixture
+def olga():
+    return User.objects.create_user("olga", "olga@example.com")
+
+
+@pytest.fixture
+def destination():
+    return add_destination(name="shop", url="https://shop.example")
+
+
+@pytest.fixture
+def make(olga, destination):
+    def make(owner=olga, *, name="products.csv", **fields) -> Feed:
+        values = {"status": FeedStatus.DELIVERING, "lane_id": destination.lane_id} | COUNTS | fields
+        return Feed.objects.create(name=name, owner=owner, destination=destination, **values)
+
+    return make
+
+
+def about(kind, feed: Feed, **told):
+    told = {"correlation_id": feed.id, "conversation_id": feed.id, "id": 1} | told
+    return kind(**told)
+
+
+def handle(event) -> list[object]:
+    """Runs the handler to its end, each step settled; returns what the steps said."""
+    outcomes: list[object] = []
+    while True:
+        then = handlers.notify_owner(event)
+        with transaction.atomic():
+            outcomes.append(then() if callable(then) else then)
+        if not isinstance(outcomes[-1], NextStep):
+            return outcomes
+
+
+def completed(feed: Feed, **told):
+    return about(FeedCompleted, feed, succeeded=1, failed=0, cancelled=0, **told)
+
+
+def test_a_mail_is_recorded_when_it_is_sent_and_not_sent_again(make, olga):
+    feed = make()
+    handle(completed(feed))
+    handle(completed(feed))
+    [sent] = mail.outbox
+    assert sent.subject == "[Rowpost] products.csv is completed"
+    assert "11,000 of 12,000 rows arrived, 900 failed (7 of them invalid)" in sent.body
+    record = feed.mails.get()
+    assert (record.user, record.address, record.problem) == (olga, "olga@example.com", "")
+    assert record.subject == "products.csv is completed"
+    handle(completed(feed, id=2))
+    assert len(mail.outbox) == 2, "the next round is another mail"
+
+
+def test_nothing_is_recorded_before_the_handling_settles(make):
+    feed = make()
+    assert callable(handlers.notify_owner(completed(feed)))
+    assert len(mail.outbox) == 1
+    assert not feed.mails.exists(), "a worker that dies here sends it once more"
+
+
+def wait_until(feed: Feed, *due) -> None:
+    subscription = Subscription.objects.create(event_type="DeliveryScheduled", handler="deliveries.test")
+    for number, at in enumerate(due):
+        Handling.objects.create(
+            event_id=10**6 + number,
+            subscription=subscription,
+            lane_id=feed.lane_id,
+            state=State.WAITING,
+            due_at=at,
+        )
+
+
+def test_the_mail_after_every_first_try_says_what_is_tried_again_and_until_when(make):
+    feed = make()
+    soon, late = timezone.now() + timedelta(minutes=1), timezone.now() + timedelta(hours=5)
+    wait_until(feed, late, soon)
+    handle(about(FeedTried, feed))
+    body = mail.outbox[0].body
+    assert "11,000 of 12,000 rows arrived, 900 failed (7 of them invalid)." in body
+    assert f"100 rows are tried again, the last of them on {late:%Y-%m-%d at %H:%M} UTC, and later" in body
+
+
+def test_it_waits_a_moment_for_the_plan_of_the_last_row(make):
+    feed, now = make(pending=1, failed=999), timezone.now()
+    assert handle(about(FeedTried, feed, occurred_at=now)) == [Defer(2.0)]
+    assert not mail.outbox
+    handle(about(FeedTried, feed, occurred_at=now - timedelta(minutes=1)))
+    assert "1 row is tried again." in mail.outbox[0].body
+
+
+def test_a_feed_that_is_done_with_its_first_tries_gets_only_the_mail_about_its_end(make):
+    feed = make(pending=0, failed=1000)
+    handle(about(FeedTried, feed))
+    assert not mail.outbox
+    assert not feed.mails.exists()
+
+
+def test_an_owner_without_an_address_is_told_on_the_page(make):
+    feed = make(User.objects.create_user("otto"))
+    handle(completed(feed))
+    assert feed.mails.get().problem == "otto has no e-mail address. An admin can enter one."
+    assert not mail.outbox
+
+
+def test_a_refused_address_is_recorded_and_does_not_keep_others_from_their_mail(make, mail_server, olga):
+    otto = User.objects.create_user("otto", "otto@example.com")
+    mail_server["olga@example.com"] = smtplib.SMTPRecipientsRefused(
+        {"olga@example.com": (550, b"No such user here")}
+    )
+    hers, also_hers, his = make(), make(name="b.csv"), make(otto)
+    paused = DestinationPaused(
+        correlation_id=uuid7(), destination_id=hers.destination_id, name="shop", reason="Refused.", id=5
+    )
+    assert handle(paused) == [NextStep(), NextStep(), None]
+    assert [sent.to for sent in mail.outbox] == [["otto@example.com"]]
+    assert "No such user here" in hers.mails.get().problem
+    assert hers.mails.get().problem == also_hers.mails.get().problem
+    assert his.mails.get().problem == ""
+
+
+def test_one_person_gets_one_mail_about_several_feeds(make, destination):
+    feeds = [make(), make(name="b.csv"), make(name="c.csv", status=FeedStatus.COMPLETED)]
+    handle(
+        DestinationPaused(correlation_id=uuid7(), destination_id=destination.id, name="shop", reason="", id=5)
+    )
+    assert len(mail.outbox) == 1
+    assert [feed.mails.count() for feed in feeds] == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError("refused"),
+        smtplib.SMTPRecipientsRefused({"olga@example.com": (451, b"Greylisted")}),
+    ],
+)
+def test_what_may_go_better_later_is_a_failure_of_the_handling_without_a_record(make, mail_server, error):
+    mail_server["olga@example.com"] = error
+    feed = make()
+    with pytest.raises(type(error)):
+        handle(completed(feed))
+    assert not feed.mails.exists()
+
+
+def test_a_server_that_is_none_is_told(make, settings, capsys):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    feed = make()
+    handle(completed(feed))
+    assert "No mail server is set up" in feed.mails.get().problem
+    assert "products.csv is completed" in capsys.readouterr().out
+
+
+def test_a_line_break_in_a_name_breaks_no_mail(make):
+    feed = make(name="a\nb.csv")
+    handle(about(FeedRejected, feed, reason="Empty."))
+    assert mail.outbox[0].subject == "[Rowpost] a b.csv was rejected"
+
+
+def test_the_address_is_shown_to_its_owner_and_to_admins_alone(make, olga, destination, client):
+    from django.contrib.auth.models import Group
+
+    feed = make(status=FeedStatus.COMPLETED, pending=0, failed=1000)
+    handle(completed(feed))
+    destination.group = Group.objects.create(name="team")
+    destination.save()
+    colleague = User.objects.create_user("carl")
+    colleague.groups.add(destination.group)
+    admin = User.objects.create_user("anna", is_staff=True)
+    for viewer, sees in ((olga, True), (admin, True), (colleague, False)):
+        client.force_login(viewer)
+        page = client.get(reverse("feeds:feed", args=[feed.id])).text
+        assert "products.csv is completed" in page
+        assert ("olga@example.com" in page) is sees
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(State.WAITING, "It is tried again"), (State.PARKED, "It is kept")]
+)
+def test_a_mail_that_waits_for_its_server_is_told_too(make, olga, client, state, told):
+    feed = make(status=FeedStatus.COMPLETED, pending=0, failed=1000)
+    later = timezone.now() + timedelta(minutes=1)
+    with transaction.atomic():
+        [event_id] = publish(completed(feed))
+    subscription, _ = Subscription.objects.get_or_create(
+        event_type="FeedCompleted", handler="feeds.notify_owner"
+    )
+    Handling.objects.create(
+        event_id=event_id, subscription=subscription, lane_id=feed.lane_id, state=state,
+        message="(530, b'Authentication required')",
+        due_at=later if state == State.WAITING else None,
+    )  # fmt: skip
+    client.force_login(olga)
+    page = client.get(reverse("feeds:feed", args=[feed.id])).text
+    assert "the feed is completed" in page
+    assert told in page
+    assert "Authentication required" not in page, "that is for admins"
+    assert not Mail.objects.exists()
