@@ -15,7 +15,7 @@ run: setup
 
 setup: var/.ready
 
-var/.ready: .venv/.installed $(shell find templates/static -type f 2>/dev/null) $(wildcard */migrations/*.py)
+var/.ready: .venv/.installed $(shell find templates/static config/demo/samples -type f 2>/dev/null) $(wildcard */migrations/*.py)
 	@mkdir -p var
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0

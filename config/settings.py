@@ -214,7 +214,7 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static", ("samples", BASE_DIR / "config" / "demo" / "samples")]
 
 _storage_url = env.str("STORAGE_URL", f"file://{VAR_DIR / 'uploads'}")
 if not _storage_url.startswith("file:///"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 _VARYING = re.compile(
     r"""
@@ -11,6 +12,8 @@ _VARYING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_QUOTED = re.compile(r'"[^"\n]*"')
+_ZEROS = str.maketrans("123456789", "000000000")
 PLACE = "…"
 LONGEST = 300
 
@@ -23,5 +26,11 @@ def reason(error: str) -> str:
 
 def group_key(http_status: int | None, code: str, error: str) -> str:
     """A short stable name of the group that an error belongs to, for addresses."""
-    text = f"{http_status}|{code}|{reason(error)}"
+    return _group_key(http_status, code, _QUOTED.sub('"0"', error).translate(_ZEROS))
+
+
+@lru_cache(maxsize=4096)
+def _group_key(http_status: int | None, code: str, alike: str) -> str:
+    """`alike` is the same for most errors of a group, at little cost: a page asks for thousands."""
+    text = f"{http_status}|{code}|{reason(alike)}"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

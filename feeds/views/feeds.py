@@ -51,7 +51,8 @@ def upload(request: SignedIn) -> HttpResponse:
         else:
             return _after_upload(request, feeds)
     status = 422 if form.is_bound and form.errors and not request.htmx else 200
-    return render(request, "feeds/upload.html", {"form": form}, status=status)
+    context = {"form": form, "newcomer": not queries.visible_feeds(request.user).exists()}
+    return render(request, "feeds/upload.html", context, status=status)
 
 
 def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:

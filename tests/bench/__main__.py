@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.acceptance.stores import ROOT
+from tests.bench import pages
 from tests.bench.cpu import processor_seconds
 from tests.processes import Stack
 from tests.third_party import RunningThirdParty
@@ -34,7 +35,6 @@ QUIET = [
     "--without-gossip",
     "--without-mingle",
 ]
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,22 +219,29 @@ PARTS: dict[str, Callable[[int], list[Line]]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…")
-    parser.add_argument("--only", choices=list(PARTS))
+    parser.add_argument("--only", choices=[*PARTS, "pages"])
     parser.add_argument("--rows", type=int, default=50_000, help="rows of the instant run")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     os.environ |= {"DATABASE_URL": POSTGRES, "BROKER_URL": REDIS}
+    if options.only == "pages":
+        return _tell(pages.table(options.rows * 20), "pages", write=options.write)
     lines: list[Line] = []
     for name, run in PARTS.items():
         # A million rows take their time: only when asked for.
         if options.only == name or (options.only is None and name != "memory"):
             lines += run(options.rows)
             sys.stdout.write(f"{name}: done\n")
-    sys.stdout.write(f"\n{table(lines)}")
-    if options.write:
-        text = PAGE.read_text()
-        head, _, rest = text.partition(BEGIN)
-        PAGE.write_text(f"{head}{BEGIN}\n{table(lines)}{END}{rest.partition(END)[2]}")
+    return _tell(table(lines), "bench", write=options.write)
+
+
+def _tell(found: str, mark: str, *, write: bool) -> int:
+    """Prints a table, and puts it between the marks of that name on the page."""
+    sys.stdout.write(f"\n{found}")
+    if write:
+        head, _, rest = PAGE.read_text().partition(f"<!-- {mark} -->")
+        tail = rest.partition(f"<!-- /{mark} -->")[2]
+        PAGE.write_text(f"{head}<!-- {mark} -->\n{found}<!-- /{mark} -->{tail}")
     return 0
 
 

@@ -78,20 +78,22 @@ def test_a_feed_is_uploaded_corrected_sent_watched_and_mended(
 
     # A person knows better for once, sees what comes of it, and takes it back.
     correct_delimiter(page, "Semicolon")
-    expect(page.get_by_text('it has "sku,name,price"')).to_be_visible()
+    expect(page.get_by_role("heading", name="2 columns are missing, so nothing was sent")).to_be_visible()
     correct_delimiter(page, "Comma")
     expect(page.get_by_role("region", name="How the file was read")).to_contain_text("comma")
     expect(page.get_by_text("11 rows will be sent to shop")).to_be_visible()
 
-    # It is sent, and the page tells how far it is without being asked.
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("The feed is on its way.")).to_be_visible()
+    # Ten rows are tried, and the page tells how far they are without being asked.
+    page.get_by_role("button", name="Try ten rows").click()
+    expect(page.get_by_role("button", name="Send the rest")).to_be_visible()
     page.evaluate("window.notReloaded = true")
     expect(ledger(page, "Arrived")).to_have_text(re.compile("[1-8]"))
     expect(ledger(page, "Arrived")).to_have_text(re.compile("[4-8]"))
     assert page.evaluate("window.notReloaded"), "The page moves in place."
+    expect(page.get_by_text("Trial: 8 of the first 10 rows have arrived, 2 failed.")).to_be_visible()
 
-    # It ends: two rows were refused, one is invalid, and the ledger adds up.
+    # The rest follows, and it ends: two rows were refused, one is invalid, and the ledger adds up.
+    page.get_by_role("button", name="Send the rest").click()
     expect(page.get_by_text("Done. 9 of 12 rows have arrived.")).to_be_visible()
     expect(ledger(page, "Failed")).to_have_text("31 of them invalid")
     reasons = page.get_by_role("region", name="Why rows failed")

@@ -1,5 +1,6 @@
 """The main way on a phone, and by keyboard alone."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,25 @@ def test_a_feed_is_sent_by_keyboard_alone(page: Page, tmp_path: Path) -> None:
     tab_to(page, "#do-send")
     type_on(page, "Enter")
     expect(page.get_by_text("Done. Every row has arrived.")).to_be_visible()
+
+
+def test_a_newcomer_sees_a_sample_arrive_within_two_minutes(
+    page: Page, stack: Stack, third_party: RunningThirdParty, tmp_path: Path
+) -> None:
+    stack.add_destination("demo", third_party.url("/demo/products"), retry_first=5.0)
+    stack.call("tests.browser.inside.add_person", "nina", PASSWORD)
+    began = time.monotonic()
+    sign_in(page, "nina")
+    page.get_by_role("link", name="Upload your first feed").click()
+    with page.expect_download() as sample:
+        page.get_by_role("link", name="a sample of 200 products").click()
+    sample.value.save_as(tmp_path / "products.csv")
+    page.get_by_label("CSV files").set_input_files(tmp_path / "products.csv")
+    page.get_by_label("Destination").select_option("demo")
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Done. 195 of 200 rows have arrived.")).to_be_visible()
+    assert time.monotonic() - began < 120
 
 
 def type_on(page: Page, *keys: str) -> None:
