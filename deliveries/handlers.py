@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from deliveries import attempts
+from deliveries import attempts, tallies
 from deliveries.answers import Kind
 from deliveries.commands import EXECUTE
 from deliveries.events import (
@@ -211,5 +211,6 @@ def _update(sets: str, rows: Sequence[tuple[uuid.UUID, int, int]]) -> dict[uuid.
     batch=500,
 )
 def register_attempt(events: Sequence[DeliveryScheduled | DeliverySucceeded | DeliveryAttemptFailed]) -> None:
-    """Merges what the events say into the attempts' rows."""
+    """Merges what the events say into the attempts' rows, and counts those that ended."""
     attempts.merge(events)
+    tallies.add(events)

@@ -177,3 +177,16 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.delivery_id}"
+
+
+class Tally(models.Model):
+    """How many attempts ended in a minute. A minute has several rows: batches do not wait for each other."""
+
+    pk = models.CompositePrimaryKey("minute", "share")
+    minute = models.DateTimeField()
+    share = models.SmallIntegerField()
+    succeeded = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.minute:%H:%M}: {self.succeeded} succeeded, {self.failed} failed"

@@ -1,17 +1,21 @@
-"""Reads for screens and commands. None counts what is done: that may be millions of rows."""
+"""Reads for screens and commands. None counts what is done, and none more than some thousands of what is
+open: either may be millions of rows."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min, OuterRef, Subquery, Sum
+from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from outbox import sql
 from outbox.heartbeats import FRESH
 from outbox.leases import closed_at
-from outbox.models import Handling, Heartbeat, Lane, Lease, State, Subscription
+from outbox.models import Error, Handling, Heartbeat, Lane, Lease, State, Subscription
 
 CLOSED_SHOWN = 100  # lanes
+COUNTED = 5_000  # handlings of a kind that are counted; where there are more, it is "at least"
+STALLED = timedelta(seconds=60)  # for which ready work of a lane without any limit does not wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class ParkedGroup:
     count: int
     oldest: datetime | None
     newest: datetime | None
+    more: bool = False  # at least so many; oldest and newest are of those that were counted
 
 
 @dataclass(slots=True)
@@ -38,6 +43,8 @@ class HandlerStatus:
     waiting: int = 0
     parked: int = 0
     oldest_ready: datetime | None = None  # since when the longest ready one could have run
+    stalled_since: datetime | None = None  # the same, if it has been for long and nothing holds it
+    more_waiting: bool = False  # at least so many wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +75,49 @@ class Status:
     handlers: list[HandlerStatus] = field(default_factory=list)
     closed: list[ClosedLane] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
+    parked: list[ParkedGroup] = field(default_factory=list)
 
 
 def parked_groups() -> list[ParkedGroup]:
     """All parked work by handler, exception and place; the largest group first."""
-    groups = (
-        Handling.objects.parked()
-        .values("error_id", "subscription__handler", "error__exception", "error__place", "error__sample")
-        .annotate(count=Count("id"), oldest=Min("finished_at"), newest=Max("finished_at"))
-        .order_by("-count", "error_id")
+    subscriptions: dict[str, list[int]] = {}
+    for handler, id_ in Subscription.objects.values_list("handler", "id"):
+        subscriptions.setdefault(handler, []).append(id_)
+    groups = (_parked(error, subscriptions.get(error.handler, [])) for error in Error.objects.order_by("id"))
+    return sorted((group for group in groups if group.count), key=lambda group: -group.count)
+
+
+def _parked(error: Error, subscriptions: list[int]) -> ParkedGroup:
+    """The group of an error, found by its index and counted up to COUNTED."""
+    some = Handling.objects.parked().filter(subscription__in=subscriptions, error=error)[: COUNTED + 1]
+    found = some.aggregate(count=Count("id"), oldest=Min("finished_at"), newest=Max("finished_at"))
+    return ParkedGroup(
+        error_id=error.id,
+        handler=error.handler,
+        exception=error.exception,
+        place=error.place,
+        sample=error.sample,
+        count=min(found["count"], COUNTED),
+        oldest=found["oldest"],
+        newest=found["newest"],
+        more=found["count"] > COUNTED,
     )
-    return [
-        ParkedGroup(
-            error_id=group["error_id"],
-            handler=group["subscription__handler"],
-            exception=group["error__exception"] or "",
-            place=group["error__place"] or "",
-            sample=group["error__sample"] or "",
-            count=group["count"],
-            oldest=group["oldest"],
-            newest=group["newest"],
-        )
-        for group in groups
-    ]
 
 
 def status() -> Status:
     """Where every handler stands, which lanes are closed, and who is there to work."""
     now = sql.database_now()
-    return Status(now=now, handlers=_handlers(), closed=closed_lanes(now), processes=processes(now))
+    parked = parked_groups()
+    return Status(
+        now=now,
+        handlers=_handlers(now, parked),
+        closed=closed_lanes(now),
+        processes=processes(now),
+        parked=parked,
+    )
 
 
-def _handlers() -> list[HandlerStatus]:
+def _handlers(now: datetime, parked: list[ParkedGroup]) -> list[HandlerStatus]:
     found: dict[str, HandlerStatus] = {
         name: HandlerStatus(name)
         for name in Subscription.objects.order_by("handler").values_list("handler", flat=True).distinct()
@@ -115,13 +133,30 @@ def _handlers() -> list[HandlerStatus]:
     heads = ready_lanes.annotate(head=_oldest_ready()).values_list("handler")
     for handler, oldest in heads.annotate(oldest=Min("head")):
         of(handler).oldest_ready = oldest
+    for handler, oldest in heads.filter(_unlimited(now)).annotate(oldest=Min("head")):
+        if oldest and oldest < now - STALLED:
+            of(handler).stalled_since = oldest
     for handler, leased in _leased().items():
         of(handler).leased = leased
-    open_work = {"waiting": Handling.objects.waiting(), "parked": Handling.objects.parked()}
-    for state, handlings in open_work.items():
-        for handler, count in handlings.values_list("subscription__handler").annotate(Count("id")):
-            setattr(of(handler), state, count)
+    for group in parked:
+        of(group.handler).parked += group.count
+    waiting, more = _waiting()
+    for handler, count in waiting.items():
+        of(handler).waiting, of(handler).more_waiting = count, more
     return sorted(found.values(), key=lambda item: item.handler)
+
+
+def _unlimited(now: datetime) -> Q:
+    """Lanes that are open and have neither rate nor slots: nothing there waits on purpose."""
+    return Q(parent__isnull=True, interval__isnull=True, max_slots__isnull=True) & ~closed_at(now)
+
+
+def _waiting() -> tuple[Counter[str], bool]:
+    """What is due later, by handler, in the order in which it is due; whether there is more of it."""
+    handlers = dict(Subscription.objects.values_list("id", "handler"))
+    some = Handling.objects.waiting().order_by("due_at").values_list("subscription_id", flat=True)
+    found = list(some[: COUNTED + 1])
+    return Counter(handlers[id_] for id_ in found[:COUNTED]), len(found) > COUNTED
 
 
 def _oldest_ready() -> Subquery:

@@ -14,6 +14,7 @@ from feeds.queries.results import RESULT_FILES, failed_text, result_rows
 from feeds.queries.row_cells import as_entered, editing, get_row
 from feeds.queries.rows import Show, rows_page
 from feeds.queries.story import row_story
+from feeds.queries.throughput import throughput
 
 __all__ = [
     "RESULT_FILES",
@@ -44,6 +45,7 @@ __all__ = [
     "sample_feeds",
     "sample_request",
     "start_document",
+    "throughput",
     "visible_destinations",
     "visible_feeds",
 ]

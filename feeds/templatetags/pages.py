@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from feeds.models import Feed, Row
 from outbox.heartbeats import worker_lives
-from outbox.models import Handling, State
+from outbox.models import Handling
 
 register = template.Library()
 
@@ -139,5 +139,5 @@ def banner(context: dict[str, Any]) -> dict[str, Any]:
         return {}
     return {
         "no_worker": not worker_lives(),
-        "parked": Handling.objects.filter(state=State.PARKED).exists(),
+        "parked": Handling.objects.parked().exists(),
     }

@@ -12,6 +12,7 @@ from feeds import queries
 from feeds.views.access import SignedIn, for_admins
 from outbox import parking
 from outbox import queries as outbox
+from outbox.tasks import RELAY_QUEUE
 
 DESTINATIONS_SHOWN = 100
 
@@ -22,7 +23,10 @@ def overview(request: SignedIn) -> HttpResponse:
     health = queries.health(list(Destination.objects.order_by("name")[:DESTINATIONS_SHOWN]))
     context = {
         "status": status,
-        "parked": outbox.parked_groups(),
+        "throughput": queries.throughput(status.now),
+        "stalled": [handler for handler in status.handlers if handler.stalled_since],
+        "relays": sum(RELAY_QUEUE in process.queues for process in status.processes),
+        "parked": status.parked,
         "health": sorted(health, key=lambda each: each.state == "healthy"),
         "workers": sum(process.kind == "worker" for process in status.processes),
         "backlog": sum(handler.ready for handler in status.handlers),

@@ -34,6 +34,15 @@
     });
   }
 
+  // What a person has unfolded stays so when the part around it is refreshed.
+  let unfolded = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded = Array.from(event.target.querySelectorAll("details[id][open]"), (details) => details.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  });
+
   // One question before what cannot be taken back, and no second submit of the same form.
   document.addEventListener("submit", (event) => {
     const form = event.target;

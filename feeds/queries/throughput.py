@@ -1,0 +1,94 @@
+"""How many requests ended in each minute of the last hour: read from the tallies, never from attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from deliveries import tallies
+from deliveries.tallies import Minute
+
+SHOWN = 60  # minutes
+WIDTH, HEIGHT = 720, 140  # of the chart
+_ROUND = (1, 2, 3, 4, 6, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One minute of the chart: its two pieces, measured from the bottom."""
+
+    minute: Minute
+    x: float
+    width: float
+    good: float
+    good_y: float
+    bad: float
+    bad_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    columns: Sequence[Column]
+    rate: float  # requests a second, over the last minute
+    succeeded: int
+    failed: int
+    top: int  # requests a minute at the upper edge of the chart
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def total(self) -> int:
+        return self.succeeded + self.failed
+
+    @property
+    def busy(self) -> list[Minute]:
+        """The minutes in which something ended, the newest first."""
+        return [column.minute for column in reversed(self.columns) if column.minute.total]
+
+
+def throughput(now: datetime) -> Throughput:
+    minutes = tallies.last_minutes(SHOWN, now)
+    top = _rounded_up(max(minute.total for minute in minutes))
+    return Throughput(
+        columns=[_column(index, minute, top) for index, minute in enumerate(minutes)],
+        rate=_rate(minutes, now),
+        succeeded=sum(minute.succeeded for minute in minutes),
+        failed=sum(minute.failed for minute in minutes),
+        top=top,
+    )
+
+
+def _rate(minutes: Sequence[Minute], now: datetime) -> float:
+    """Of the minute that runs, and as much of the one before as is missing to sixty seconds."""
+    before, running = minutes[-2:]
+    passed = (now - running.begins).total_seconds()
+    return (running.total + before.total * (1 - passed / 60)) / 60
+
+
+def _rounded_up(most: int) -> int:
+    """A round number, so that the chart does not jump with each request."""
+    power = 1
+    while True:
+        for step in _ROUND:
+            if step * power >= most:
+                return step * power
+        power *= 10
+
+
+def _column(index: int, minute: Minute, top: int) -> Column:
+    slot = WIDTH / SHOWN
+    good = _height(minute.succeeded, top)
+    bad = _height(minute.failed, top)
+    return Column(
+        minute=minute,
+        x=round(index * slot + 1, 1),
+        width=round(slot - 2, 1),
+        good=good,
+        good_y=round(HEIGHT - good, 1),
+        bad=bad,
+        bad_y=round(HEIGHT - good - bad, 1),
+    )
+
+
+def _height(count: int, top: int) -> float:
+    """However few there are, they are seen."""
+    return round(max(1.5, HEIGHT * count / top), 1) if count else 0.0
