@@ -1,12 +1,13 @@
 """Where a feed stands right now, in words and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
+from deliveries.events import DeliveryScheduled
 from deliveries.ids import number_range
 from deliveries.models import Delivery, Status
 from feeds.errands import GIVEN_UP_IN, RETRIED_IN
@@ -121,6 +122,7 @@ class Wait:
 
     sentence: str
     until: datetime | None = None
+    trouble: bool = True  # somebody may have to do something
 
 
 def waits(feed: Feed) -> list[Wait]:
@@ -145,9 +147,19 @@ def _next_try(feed: Feed) -> list[Wait]:
     """When every row was tried: when the next of those that failed is due, if that is among the next."""
     if not feed.import_done or feed.pending == 0 or feed.tried < feed.created:
         return []
-    soonest = Handling.objects.waiting().order_by("due_at").values_list("lane_id", "due_at")[:LOOKED_AT]
-    due = next((due_at for lane_id, due_at in soonest if lane_id == feed.lane_id), None)
-    return [Wait("What failed waits for its next attempt.", due)] if due else []
+    soonest = Handling.objects.waiting().order_by("due_at").values_list("lane_id", "due_at", "event_id")
+    ours = {event: due_at for lane, due_at, event in soonest[:LOOKED_AT] if due_at and lane == feed.lane_id}
+    due = min((ours[event_id] for event_id in _still_wanted(ours)), default=None)
+    return [Wait("What failed waits for its next attempt.", due, trouble=False)] if due else []
+
+
+def _still_wanted(event_ids: Iterable[int]) -> list[int]:
+    """Of these events the attempts that are to be made: a delivery may have ended, or gone on, since."""
+    found = OutboxEvent.objects.filter(id__in=list(event_ids), type=DeliveryScheduled.__name__)
+    attempts = list(found.values_list("id", "correlation_id", "occurrence"))
+    deliveries = Delivery.objects.filter(id__in=[id_ for _, id_, _ in attempts], status=Status.SCHEDULED)
+    current = dict(deliveries.values_list("id", "attempt"))
+    return [event_id for event_id, id_, attempt in attempts if current.get(id_) == attempt]
 
 
 def _is_parked(feed: Feed) -> bool:

@@ -367,8 +367,11 @@ def test_a_feed_whose_failed_rows_wait_says_until_when(as_, owner, pipeline, thi
     feed = checked(rows_of(3), owner_id=owner.pk)
     commands.release(feed.id)
     pipeline.settle(feed)
-    text = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
-    assert "What failed waits for its next attempt. Until" in text
+    browser, page = as_(owner), reverse("feeds:feed", args=[feed.id])
+    assert "What failed waits for its next attempt. Until" in browser.get(page).text
+    # An attempt that nobody wants any more is none to wait for
+    Delivery.objects.filter(number=2).update(attempt=7)
+    assert "next attempt" not in browser.get(page).text
 
 
 def test_a_feed_of_which_something_is_parked_says_so(as_, owner, delivering):
