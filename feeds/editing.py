@@ -10,9 +10,11 @@ from deliveries.commands import Parcel, create_deliveries, revise_delivery
 from deliveries.ids import delivery_id
 from feeds.commands import locked, note_deed
 from feeds.errors import WrongState
-from feeds.judging import bound_mapping
-from feeds.mapping import RowError
+from feeds.judging import bound_mapping, repeats_among
+from feeds.mapping import BoundMapping, RowError
+from feeds.mapping.rules import not_unique
 from feeds.models import Feed, FeedStatus, Row
+from feeds.reading import Record
 from feeds.results import UNMENDED, is_unmended
 
 EDITABLE = (FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED)
@@ -46,8 +48,22 @@ def _rendered(feed: Feed, number: int, cells: Sequence[str]) -> Parcel:
         raise RowError("", *UNMENDED)
     if any("\x00" in cell for cell in cells):
         raise RowError("", "nul", "A cell has a NUL character in it; write it without.")
-    made = bound_mapping(feed).render(cells)
+    bound = bound_mapping(feed)
+    made = bound.render(cells)
+    _check_unique(feed, bound, number, cells)
     return Parcel(number, made.method, made.path, made.content_type, made.body.decode())
+
+
+def _check_unique(feed: Feed, bound: BoundMapping, number: int, cells: Sequence[str]) -> None:
+    """A row that repeats an earlier one needs another value. Whether a row has the new one is not known."""
+    row = Row.objects.filter(feed_id=feed.id, number=number, invalid=True).first()
+    if row is None:
+        return
+    record = Record(number, row.line, tuple(orjson.loads(row.cells)), "", "")
+    for repeat in repeats_among(feed, bound, [record]).values():
+        column, index = bound.unique[repeat.which]
+        if index < len(record.cells) and cells[index] == record.cells[index]:
+            raise not_unique(column, cells[index], repeat.first)
 
 
 def _send_failed(feed_id: uuid.UUID, parcel: Parcel, cells: Sequence[str], revision: int) -> None:

@@ -179,6 +179,16 @@ def test_an_edited_row_must_keep_the_rules_too(checked):
         edit_row(feed.id, 1, cells=["A1", "1", "lost"], revision=1)
 
 
+def test_a_repeated_value_is_mended_only_by_another_value(checked):
+    feed = checked(FILE, send_at_once=True)
+    while step(feed):
+        pass
+    with pytest.raises(RowError, match='"A1", which row 1 has already'):
+        edit_row(feed.id, 3, cells=["A1", "4", "new"], revision=0)
+    edit_row(feed.id, 3, cells=["A7", "4", "new"], revision=0)
+    assert Row.objects.get(feed_id=feed.id, number=3).mended == '["A7","4","new"]'
+
+
 def test_two_unique_columns_make_a_row_invalid_once_and_do_not_mix(tmp_path):
     with RepeatFinder(tmp_path, [0, 1]) as finder:
         for number, cells in enumerate([("a", "b"), ("b", "a"), ("a", "b"), ("c", "b"), ("", "")], start=1):
