@@ -27,10 +27,10 @@ class Field:
 
 def parse_fields(value: object, types: Types) -> list[Field]:
     """The document's fields, in either of their two forms."""
-    return [_field(spec, where, types) for where, spec in _entries(value)]
+    return [_field(spec, where, types) for where, spec in entries(value)]
 
 
-def _entries(fields: object) -> Iterator[tuple[str, dict[str, object]]]:
+def entries(fields: object) -> Iterator[tuple[str, dict[str, object]]]:
     """The fields as one form: each entry's place in the document, and its object."""
     if not isinstance(fields, dict | list) or not fields:
         raise MappingError(

@@ -7,17 +7,19 @@ from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.live import live
 from feeds.queries.mails import feed_mails
-from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds, start_document
+from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds
 from feeds.queries.pace import chart
 from feeds.queries.preview import first_records, first_requests, preview
 from feeds.queries.results import RESULT_FILES, failed_text, result_rows
 from feeds.queries.row_cells import as_entered, editing, get_row
 from feeds.queries.rows import Show, rows_page
+from feeds.queries.samples import Sample, pasted_sample, sample_of
 from feeds.queries.story import row_story
 from feeds.queries.throughput import throughput
 
 __all__ = [
     "RESULT_FILES",
+    "Sample",
     "Show",
     "Viewer",
     "aliases_of",
@@ -38,13 +40,14 @@ __all__ = [
     "mapping_versions",
     "missing_columns",
     "newest_mappings",
+    "pasted_sample",
     "preview",
     "result_rows",
     "row_story",
     "rows_page",
     "sample_feeds",
+    "sample_of",
     "sample_request",
-    "start_document",
     "throughput",
     "visible_destinations",
     "visible_feeds",

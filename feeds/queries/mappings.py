@@ -25,9 +25,3 @@ def mapping_versions(name: str) -> QuerySet[Mapping]:
 def sample_feeds(user: Viewer) -> list[Feed]:
     """The newest feeds with rows, to show on them what a mapping does."""
     return list(visible_feeds(user).filter(total__gt=0).order_by("-id")[:SAMPLES])
-
-
-def start_document(feed: Feed | None) -> dict[str, object]:
-    """A mapping to begin with: every column of the feed under its own name, ready to be changed."""
-    columns = feed.columns if feed else ["sku", "price"]
-    return {"fields": {column: {"to": column, "type": "text"} for column in columns}}

@@ -76,7 +76,7 @@ def preview(feed: Feed) -> Preview:
     try:
         bound = bound_mapping(feed)
         good, odd = _apart(feed, bound, records)
-        requests = [_request(bound, record, feed.destination) for record in good[:REQUESTS]]
+        requests = [request_of(bound, record, feed.destination) for record in good[:REQUESTS]]
     except MappingError as exc:
         problem = str(exc)
     counted = feed.invalid_by_code
@@ -145,10 +145,10 @@ def first_requests(
 ) -> list[FirstRequest]:
     """The requests that these rows become. Raises MappingError when the mapping does not fit them."""
     bound = Mapping.parse(document).bind(columns, default_method=destination.method)
-    return [_request(bound, record, destination) for record in records]
+    return [request_of(bound, record, destination) for record in records]
 
 
-def _request(bound: BoundMapping, record: Record, destination: Destination) -> FirstRequest:
+def request_of(bound: BoundMapping, record: Record, destination: Destination) -> FirstRequest:
     try:
         rendered = bound.render(record.cells)
     except RowError as exc:

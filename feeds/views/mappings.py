@@ -1,6 +1,5 @@
 """Mappings: what a row becomes, with the first requests beside it."""
 
-import json
 import uuid
 
 from django.contrib import messages
@@ -11,11 +10,28 @@ from django.views.decorators.http import require_POST
 from feeds import commands, queries
 from feeds.forms import MappingForm
 from feeds.mapping import MappingError
+from feeds.mapping.draft import DECIMALS, THOUSANDS
+from feeds.mapping.spec import METHODS
+from feeds.mapping_editor import Editor
 from feeds.models import Feed
-from feeds.queries.preview import FirstRequest
 from feeds.views.access import SignedIn
 
-REQUESTS = 3
+PICKED_FROM = 60  # unused columns that the page offers as buttons; all are offered where one is typed
+TYPES = ("text", "number", "integer", "yes/no", "date", "list")
+EMPTY = {
+    "text": "empty text",
+    "omit": "left out",
+    "null": "null",
+    "required": "row invalid",
+}
+SIGNS = {"": "none", " ": "space", "'": "apostrophe", ".": "point", ",": "comma"}
+CHOICES = {
+    "methods": METHODS,
+    "types": TYPES,
+    "empties": EMPTY.items(),
+    "decimals": [(sign, SIGNS[sign]) for sign in DECIMALS],
+    "thousands": [(sign, SIGNS[sign]) for sign in THOUSANDS],
+}
 
 
 def mappings(request: SignedIn) -> HttpResponse:
@@ -23,9 +39,10 @@ def mappings(request: SignedIn) -> HttpResponse:
 
 
 def add(request: SignedIn) -> HttpResponse:
-    feed = _sample(request, request.POST.get("feed") or request.GET.get("feed", ""))
-    start = _text(queries.start_document(feed))
-    return _edit(request, MappingForm(request.POST or None, initial={"document": start}), feed)
+    if request.method == "POST":
+        return _edit(request, Editor.posted(request.POST))
+    sample = _sample(request)
+    return _edit(request, Editor.started(sample.columns if sample else []))
 
 
 def change(request: SignedIn, name: str) -> HttpResponse:
@@ -33,50 +50,89 @@ def change(request: SignedIn, name: str) -> HttpResponse:
     if not versions:
         raise Http404
     shown = next((each for each in versions if str(each.version) == request.GET.get("version")), versions[0])
-    initial = {"name": name, "document": _text(shown.document)}
-    feed = _sample(request, request.POST.get("feed") or request.GET.get("feed", ""))
-    form = MappingForm(request.POST or None, initial=initial)
+    if request.method == "POST":
+        editor = Editor.posted(request.POST)
+    else:
+        editor = Editor.of(shown.document, as_json=request.GET.get("as") == "json")
     aliases = queries.aliases_of(name)
-    return _edit(request, form, feed, versions=versions, shown=shown, aliases=aliases)
+    return _edit(request, editor, name=name, versions=versions, shown=shown, aliases=aliases)
 
 
-def _edit(request: SignedIn, form: MappingForm, feed: Feed | None, **context: object) -> HttpResponse:
-    document = str(form["document"].value() or "")
-    if request.method == "POST" and "preview" not in request.POST and form.is_valid():
-        stored = commands.add_mapping(name=form.cleaned_data["name"], document=document)
-        messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
-        return redirect("feeds:mapping", stored.name)
-    context |= {"form": form, "feed": feed, "feeds": queries.sample_feeds(request.user)}
-    return render(request, "feeds/mappings/form.html", context | _requests(document, feed))
+def _edit(request: SignedIn, editor: Editor, *, name: str = "", **context: object) -> HttpResponse:
+    form = MappingForm(initial={"name": name})
+    if request.method == "POST":
+        form = MappingForm({"name": request.POST.get("name", "")} | _document(editor))
+        if "do" not in request.POST and not editor.problem and form.is_valid():
+            stored = commands.add_mapping(**form.cleaned_data)
+            messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
+            return redirect("feeds:mapping", stored.name)
+        form.errors.pop("document", None)
+        _act(editor, request.POST.get("do", "show"))
+    context |= CHOICES | {"form": form, "editor": editor} | _requests(request, editor)
+    context |= _samples(request, editor)
+    return render(request, "feeds/mappings/form.html", context)
+
+
+def _act(editor: Editor, action: str) -> None:
+    try:
+        editor.do(action)
+        if action == "show":
+            editor.check()
+    except MappingError as exc:
+        editor.blame(str(exc))
+
+
+def _document(editor: Editor) -> dict[str, str]:
+    try:
+        return {"document": editor.document}
+    except MappingError as exc:
+        editor.blame(str(exc))
+        return {"document": ""}
 
 
 @require_POST
 def preview(request: SignedIn) -> HttpResponse:
-    """The requests of the first rows under a document that is being written."""
-    feed = _sample(request, request.POST.get("feed", ""))
-    found = _requests(request.POST.get("document", ""), feed)
-    return render(request, "feeds/mappings/_preview.html", found | {"feed": feed})
+    """The requests of the first rows under a mapping that is being written."""
+    found = _requests(request, Editor.posted(request.POST))
+    return render(request, "feeds/mappings/_preview.html", found)
 
 
-def _requests(document: str, feed: Feed | None) -> dict[str, object]:
-    if feed is None:
+def _requests(request: SignedIn, editor: Editor) -> dict[str, object]:
+    sample = _sample(request)
+    if sample is None:
         return {}
-    records = [record for record in queries.first_records(feed, 50) if not record.error]
-    requests: list[FirstRequest] = []
     try:
-        requests = queries.first_requests(document, feed.columns, records[:REQUESTS], feed.destination)
+        return {"sample": sample, "requests": sample.requests(editor.document)}
     except MappingError as exc:
-        return {"problem": str(exc)}
-    return {"requests": requests}
+        problem = editor.draft.worded(str(exc)) if editor.draft else str(exc)
+        return {"sample": sample, "problem": problem}
 
 
-def _sample(request: SignedIn, feed_id: str) -> Feed | None:
-    """The feed that was chosen, else the newest one."""
+def _samples(request: SignedIn, editor: Editor) -> dict[str, object]:
+    """What the page offers to show the mapping on, and the columns to pick from."""
+    sample = _sample(request)
+    columns = list(dict.fromkeys(sample.columns)) if sample else []
+    return {
+        "feeds": queries.sample_feeds(request.user),
+        "feed": _feed(request),
+        "pasted": request.POST.get("pasted", ""),
+        "columns": columns,
+        "unused": list(editor.draft.unused(columns))[:PICKED_FROM] if editor.draft else [],
+    }
+
+
+def _sample(request: SignedIn) -> queries.Sample | None:
+    """What was pasted; else the feed that was chosen, or the newest one."""
+    if text := request.POST.get("pasted", "").strip():
+        return queries.pasted_sample(text, queries.visible_destinations(request.user).first())
+    feed = _feed(request)
+    return queries.sample_of(feed) if feed else None
+
+
+def _feed(request: SignedIn) -> Feed | None:
     try:
-        return queries.get_feed(request.user, uuid.UUID(feed_id))
+        return queries.get_feed(
+            request.user, uuid.UUID(request.POST.get("feed") or request.GET.get("feed", ""))
+        )
     except (ValueError, Http404):
         return next(iter(queries.sample_feeds(request.user)), None)
-
-
-def _text(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False)

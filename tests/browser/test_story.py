@@ -50,8 +50,16 @@ def test_an_admin_sets_up_a_destination_and_a_mapping(
 
     page.get_by_role("link", name="Mappings").click()
     page.get_by_role("link", name="Write the first mapping").click()
-    page.get_by_label("Name").fill("Products")
-    page.get_by_label("What a row becomes").fill('{"fields": {"sku": "id", "price": {"type": "number"}}}')
+    page.get_by_label("Name", exact=True).fill("Products")
+    page.get_by_label("Header line, and maybe a row").fill("sku,name,price\nA-001,Lamp,1.50")
+    page.get_by_label("Header line, and maybe a row").press("Tab")
+    page.get_by_role("button", name="+ sku").click()
+    page.get_by_role("group", name="Field 1").get_by_label("Name").fill("id")
+    page.get_by_role("button", name="+ price").click()
+    page.get_by_role("group", name="Field 2").get_by_label("Type").select_option("number")
+    requests = page.get_by_role("region", name="What the first rows become")
+    expect(requests).to_contain_text('"id": "A-001"')
+    expect(requests).to_contain_text('"price": 1.50')
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Products")).to_be_visible()
 

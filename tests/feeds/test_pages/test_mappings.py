@@ -1,0 +1,185 @@
+"""Mappings are filled in as a form, or written as JSON; beside it, what the first rows become."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from feeds.commands import add_mapping
+from feeds.models import Mapping
+
+pytestmark = pytest.mark.django_db
+
+NAMES = [
+    "kind",
+    "column",
+    "value",
+    "to",
+    "type",
+    "decimal",
+    "thousands",
+    "yes",
+    "no",
+    "format",
+    "by",
+    "empty",
+]
+BLANK = dict.fromkeys(NAMES, "") | {"kind": "column", "type": "text", "decimal": ".", "empty": "text"}
+
+
+def filled(*fields, rules=(), **more):
+    """What a browser posts of the form."""
+    data: dict[str, Any] = {"as": "form", "name": "Products", "method": "", "path": "", "content_type": ""}
+    data |= {f"field-{name}": [(BLANK | field)[name] for field in fields] for name in NAMES}
+    for name in ("column", "pattern", "one_of"):
+        data[f"rule-{name}"] = [rule.get(name, "") for rule in rules]
+    for name in ("required", "unique"):
+        data[f"rule-{name}"] = [str(i) for i, rule in enumerate(rules) if rule.get(name)]
+    return data | more
+
+
+SKU, PRICE = {"column": "sku", "to": "id"}, {"column": "price", "to": "price.amount", "type": "number"}
+EUR = {"kind": "constant", "value": "EUR", "to": "price.currency"}
+
+
+def test_a_new_mapping_begins_with_the_columns_of_the_newest_feed_and_their_requests(as_, owner, make_feed):
+    make_feed()
+    page = as_(owner).get(reverse("feeds:add_mapping")).text
+
+    for n, column in enumerate(("sku", "name", "price"), start=1):
+        assert f'name="field-column" id="column-{n}" value="{column}"' in page
+    assert "&quot;name&quot;: &quot;Lamp&quot;" in page
+
+
+def test_the_form_stores_the_document_that_json_would(as_, owner):
+    rules = [
+        {"column": "sku", "required": True, "unique": True},
+        {"column": "name", "one_of": "Lamp\r\nChair"},
+    ]
+    data = filled(SKU, PRICE, EUR, rules=rules, method="PUT", path="/p/{sku}")
+    answer = as_(owner).post(reverse("feeds:add_mapping"), data)
+
+    assert answer.url == reverse("feeds:mapping", args=["Products"])
+    assert Mapping.objects.get().document == {
+        "version": 1,
+        "method": "PUT",
+        "path": "/p/{sku}",
+        "fields": [
+            {"column": "sku", "to": "id"},
+            {"column": "price", "to": "price.amount", "type": "number"},
+            {"constant": "EUR", "to": "price.currency"},
+        ],
+        "rules": {"sku": {"required": True, "unique": True}, "name": {"one_of": ["Lamp", "Chair"]}},
+    }
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_parts_are_added_and_removed_by_buttons_and_nothing_is_stored(as_, owner, make_feed, headers):
+    make_feed()
+    browser, url = as_(owner), reverse("feeds:add_mapping")
+
+    def press(button, *fields, **more):
+        return browser.post(url, filled(*fields, do=button, **more), headers=headers).text
+
+    assert 'value="add:name"' in press("show", SKU)
+    assert 'value="name" list="columns"' in press("add:name", SKU)
+    assert 'aria-label="Field 2"' in press("constant", SKU)
+    assert 'aria-label="Rule 1"' in press("rule", SKU)
+    assert 'aria-label="Field 2"' not in press("remove:0", SKU, PRICE)
+    assert 'aria-label="Rule 1"' not in press("unrule:0", SKU, rules=[{"column": "a"}])
+    assert 'aria-label="Field 1"' in press("remove:7", SKU)
+    assert not Mapping.objects.exists()
+
+
+def test_the_requests_are_shown_without_a_script_too(as_, owner, make_feed):
+    make_feed()
+    page = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, PRICE, EUR, do="show")).text
+
+    assert "&quot;amount&quot;: 10.50" in page
+    assert "&quot;currency&quot;: &quot;EUR&quot;" in page
+
+
+def test_the_requests_follow_while_the_form_is_filled_in(as_, owner, make_feed):
+    make_feed()
+    page = as_(owner).post(reverse("feeds:preview_mapping"), filled(SKU, PRICE)).text
+
+    assert "&quot;amount&quot;: 10.50" in page
+    assert "<form" not in page
+
+
+def test_a_pasted_header_is_as_good_as_a_feed(as_, owner):
+    data = filled({"column": "preis", "to": "p", "type": "number", "decimal": ","}, do="sample")
+    page = (
+        as_(owner)
+        .post(reverse("feeds:add_mapping"), data | {"pasted": "Artikel;Preis\n4711;1,50\nshort\n"})
+        .text
+    )
+
+    assert 'value="add:Artikel"' in page
+    assert "&quot;p&quot;: 1.50" in page
+
+
+@pytest.mark.parametrize("pasted", ["", " \n", '"', "a,b", "\x00", "x" * 30_000])
+def test_whatever_is_pasted_gives_a_page(as_, owner, pasted):
+    answer = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, do="show", pasted=pasted))
+    assert answer.status_code == 200
+
+
+def test_what_is_wrong_stands_beside_its_field_and_nothing_is_stored(as_, owner, make_feed):
+    make_feed()
+    page = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, {"column": "name", "type": "date"})).text
+
+    assert '<p class="problem" role="alert">Format is empty; give it a text.' in page
+    assert "Field 2: Format is empty" in page
+    assert 'value="Products"' in page
+    assert not Mapping.objects.exists()
+
+
+def test_a_mapping_without_a_name_is_told_and_the_form_is_kept(as_, owner):
+    page = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, name="")).text
+
+    assert "This field is required" in page
+    assert 'id="column-1" value="sku"' in page
+
+
+def test_form_and_json_are_two_ways_to_write_the_same(as_, owner):
+    browser, url = as_(owner), reverse("feeds:add_mapping")
+    page = browser.post(url, filled(SKU, PRICE, do="json")).text
+    assert "&quot;to&quot;: &quot;price.amount&quot;" in page
+    assert 'name="document"' in page
+
+    document = '{"fields": {"sku": "id"}}'
+    page = browser.post(url, {"as": "json", "name": "x", "document": document, "do": "form"}).text
+    assert 'id="column-1" value="sku"' in page
+    assert not Mapping.objects.exists()
+
+
+def test_a_stored_mapping_opens_in_the_form_or_says_why_it_cannot(as_, owner):
+    add_mapping(name="plain", document={"fields": {"sku": "id"}, "rules": {"sku": {"unique": True}}})
+    add_mapping(name="shaped", document={"body": {"id": "{sku}"}})
+    browser = as_(owner)
+
+    page = browser.get(reverse("feeds:mapping", args=["plain"])).text
+    assert 'id="column-1" value="sku"' in page
+    assert 'name="rule-unique" value="0" checked' in page
+    assert 'name="document"' in browser.get(reverse("feeds:mapping", args=["plain"]) + "?as=json").text
+    page = browser.get(reverse("feeds:mapping", args=["shaped"])).text
+    assert "It has a JSON template (body), which the form does not show. So it is shown as JSON." in page
+    page = browser.post(
+        reverse("feeds:mapping", args=["shaped"]),
+        {"as": "json", "name": "shaped", "document": '{"body": 1}', "do": "form"},
+    ).text
+    assert "Go on in JSON" in page
+
+
+def test_a_form_of_a_thousand_columns_is_taken(as_, owner):
+    fields = [{"column": f"c{n}", "to": f"c{n}"} for n in range(1000)]
+    answer = as_(owner).post(reverse("feeds:add_mapping"), filled(*fields))
+
+    assert answer.status_code == 302
+    assert len(Mapping.objects.get().document["fields"]) == 1000
+
+
+@pytest.mark.parametrize("data", [{"as": "form"}, {"as": "form", "do": "remove:x"}, {"as": "odd"}, {}])
+def test_a_post_that_no_page_makes_gives_a_page(as_, owner, data):
+    assert as_(owner).post(reverse("feeds:add_mapping"), data).status_code == 200
