@@ -118,7 +118,7 @@ def test_a_feed_is_uploaded_corrected_sent_watched_and_mended(
     expect(page.get_by_text("10 of 12 rows have arrived.")).to_be_visible()
     page.get_by_role("button", name="Retry failed").click()
     expect(page.get_by_text("Done. 11 of 12 rows have arrived.")).to_be_visible()
-    expect(page.get_by_role("region", name="Who did what")).to_contain_text("olga retried 1 row ")
+    expect(page.get_by_role("region", name="Who did what")).to_contain_text("olga retried what had failed")
 
     # What cannot be mended here is downloaded, with its reason.
     with page.expect_download() as download:
