@@ -16,6 +16,7 @@ from feeds import commands, handlers
 from feeds.events import FeedCreated, FeedReleased
 from feeds.models import Feed
 from outbox import registry
+from outbox.models import Handling
 from outbox.outcomes import NextStep
 from tests.outbox.conftest import Broker, broker, crew, due_now
 from tests.third_party import RunningThirdParty
@@ -58,6 +59,7 @@ class Pipeline:
         if due:
             due_now()
         self.broker.settle()
+        assert not Handling.objects.filter(tries__gt=0).exists(), "A handler failed."
         feed.refresh_from_db()
         return feed
 

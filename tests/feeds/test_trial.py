@@ -68,6 +68,7 @@ def test_the_rest_may_be_sent_while_the_ten_fail_and_are_tried_again(pipeline, t
 def test_ten_rows_or_fewer_are_simply_the_whole(pipeline, third_party, checked):
     feed = checked(rows_of(10))
     commands.try_first(feed.id)
+    assert not Feed.objects.get().trial
     feed = pipeline.settle(feed)
     assert (feed.status, feed.trial, feed.succeeded) == ("completed", False, 10)
 
