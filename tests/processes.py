@@ -33,7 +33,10 @@ DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 WORKER = [*CELERY, "worker", "--loglevel", "INFO", *QUIET]
-WEB = [sys.executable, "-m", "gunicorn", "config.wsgi", "--worker-class", "gthread", "--threads", "8"]
+WEB = [
+    *(sys.executable, "-m", "gunicorn", "config.wsgi", "--no-control-socket"),
+    *("--worker-class", "gthread", "--threads", "8"),
+]
 COUNTS = ("total", "invalid", "pending", "succeeded", "failed", "cancelled")
 
 
