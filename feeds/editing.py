@@ -67,9 +67,10 @@ def _check_unique(feed: Feed, bound: BoundMapping, number: int, cells: Sequence[
 
 
 def _send_failed(feed_id: uuid.UUID, parcel: Parcel, cells: Sequence[str], revision: int) -> None:
-    status = Feed.objects.values_list("status", flat=True).get(id=feed_id)
-    _check(status)
+    """The row is locked before its feed, as where progress is tracked; and the feed, so that no cancellation
+    has passed this row when it is sent again."""
     _keep(feed_id, parcel.number, cells)
+    _check(locked(feed_id).status)
     if not revise_delivery(delivery_id(feed_id, parcel.number), parcel, revision=revision):
         raise WrongState(f"Row {parcel.number} is not failed, or was changed meanwhile: nothing is sent.")
 

@@ -2,6 +2,7 @@
 processes together."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def relay_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread of the test process speaks to a broker; stacks of real processes wake their own relay."""
     monkeypatch.setattr(wakeup, "_waker", SimpleNamespace(pid=os.getpid(), wake=lambda: None))
+
+
+@pytest.fixture(scope="session")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("static")
+
+
+@pytest.fixture(autouse=True)
+def pages_need_no_collected_files(settings: Any, collected: Path) -> None:
+    """A fresh clone has collected none of its static files, and `make test` does not."""
+    settings.STATIC_ROOT = collected
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc]

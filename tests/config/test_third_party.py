@@ -207,7 +207,7 @@ class TestLedger:
             urllib3.HTTPConnectionPool("127.0.0.1", third_party.port, maxsize=5) as pool,
             ThreadPoolExecutor(5) as threads,
         ):
-            list(threads.map(lambda _: post(pool, "/slow?ms=60"), range(5)))
+            list(threads.map(lambda _: post(pool, "/slow?ms=1000"), range(5)))
 
         assert third_party.stats()["max_in_flight_per_path"] == {"/slow": 5}
 

@@ -29,14 +29,6 @@ def parked(broker, add_handler):
     return events
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings):
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]
-    settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    }
-
-
 @pytest.fixture
 def browser(db):
     client = Client()

@@ -19,11 +19,8 @@ CSV = b"sku,name,price\n001,Lamp,10.50\n002,Chair,20\n003,Table,30\n"
 
 @pytest.fixture(autouse=True)
 def surroundings(settings: Any, tmp_path: Path) -> Iterator[None]:
-    settings.MEDIA_ROOT, settings.STATIC_ROOT = tmp_path / "uploads", tmp_path
+    settings.MEDIA_ROOT = tmp_path / "uploads"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    }
     yield
     cache.clear()
 
