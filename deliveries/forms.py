@@ -109,7 +109,7 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             "name": "Letters, digits, - and _.",
             "rate": "Empty: as fast as it answers.",
             "concurrency": "Empty: as many as the workers have.",
-            "group": "Its members send to it and see its feeds. Empty: everybody may send to it.",
+            "group": "Its members send to it and see its feeds. Without one, everybody may send to it.",
             "success_path": "Such as result.ok; empty: the status alone decides.",
             "statuses": 'Such as {"404": "succeeded"}.',
         }
@@ -117,6 +117,9 @@ class DestinationForm(AuthenticationFields, _ModelForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.stored = self.instance.pk is not None
+        group = self.fields["group"]
+        assert isinstance(group, forms.ModelChoiceField)  # noqa: S101
+        group.empty_label = "everybody"
         if self.stored:
             self.initial["headers"] = self.instance.headers
             self.initial["signing_secret"] = ""

@@ -137,7 +137,15 @@ class Command(BaseCommand):
                 "web",
                 [
                     *(python, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"),
-                    *("--worker-class", "gthread", "--threads", "8", "--timeout", "120"),
+                    *(
+                        "--worker-class",
+                        "gthread",
+                        "--threads",
+                        "8",
+                        "--timeout",
+                        "120",
+                        "--no-control-socket",
+                    ),
                     *("--log-level", "warning"),
                 ],
                 env,
