@@ -51,7 +51,7 @@ test-all: test test-all-servers test-browser
 test-all-servers: setup-dev
 	@$(BIN)/python -m tests.servers
 	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(REDIS) $(BIN)/python -m pytest -n 2 $(ARGS)
-	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(RABBITMQ) $(BIN)/python -m pytest -n 2 -m processes $(ARGS)
+	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(RABBITMQ) $(BIN)/python -m pytest -n 2 -m processes $(ARGS) tests/acceptance
 
 # The pages in Chromium (CHROMIUM names another than Debian's).
 test-browser: setup-dev
