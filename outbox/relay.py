@@ -79,6 +79,7 @@ def run_pass() -> int:
 def _begin_pass() -> Pass:
     """Takes the relay's lock and reads the board, with expired leases taken back."""
     sql.lock_for_transaction(LOCK)
+    sql.without_bitmaps()
     now = sql.database_now()
     live = list(Lease.objects.defer("ids", "token").order_by("id"))
     expired = [lease.id for lease in live if min(lease.until, lease.hard_until or lease.until) < now]
