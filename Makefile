@@ -67,9 +67,9 @@ bench: setup-dev
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock:
-	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-header \
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-header \
 	  -o requirements.txt pyproject.toml
-	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean:
