@@ -137,21 +137,3 @@ def bearer(token: str) -> dict[str, str]:
 
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def secrets_of(auth: str, credentials: Credentials | None) -> list[str]:
-    """What must not be seen wherever a third party repeats it; as it was entered and as it is sent."""
-    known = credentials or {}
-    found = [known[field.name] for field in FIELDS[auth] if field.secret and known.get(field.name)]
-    if auth == Auth.BASIC:
-        found.append(fixed_headers(auth, known)["Authorization"].removeprefix("Basic "))
-    return found
-
-
-def without(text: str, secrets: Iterable[str]) -> str:
-    """The text with dots in place of each secret."""
-    for secret in secrets:
-        # A shorter one would be found in words that have nothing to do with it.
-        if len(secret) >= 6 and secret in text:
-            text = text.replace(secret, HIDDEN)
-    return text

@@ -12,7 +12,8 @@ from django.db import connection
 
 from deliveries import commands
 from deliveries.answers import Kind, Rule, Verdict, judge
-from deliveries.authentication import Auth, fixed_headers, secrets_of, without
+from deliveries.authentication import Auth, fixed_headers
+from deliveries.blanking import blanks, secrets_of
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.events import DeliveryAttemptFailed, DeliveryScheduled, DeliverySucceeded
 from deliveries.health import BREAKER_FAILURES, REFUSALS, Findings, Health, fold
@@ -78,7 +79,7 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
         if destination.auth == Auth.OAUTH2:
             self.send = TokenSending(destination.id, client).send
         self.headers = destination.headers | fixed_headers(destination.auth, destination.credentials)
-        self.secrets = secrets_of(destination.auth, destination.credentials)
+        self.blanks = blanks(secrets_of(destination))
         self.rule = Rule(
             success_path=destination.success_path,
             success_value=destination.success_value,
@@ -92,9 +93,7 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
 
     def act(self, event: DeliveryScheduled) -> Sent:
         parcel = self.consignments[event.correlation_id]
-        answer = self.send(self._request(event, parcel))
-        if self.secrets:
-            answer = replace(answer, body=without(answer.body, self.secrets))
+        answer = self.blanks.answer(self.send(self._request(event, parcel)))
         verdict = judge(answer, self.rule)
         if verdict.kind is Kind.CONFLICT:
             arrived = parcel.maybe_arrived or event.id in self.reruns

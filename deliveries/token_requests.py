@@ -7,7 +7,8 @@ from urllib.parse import quote_plus, urlencode
 import orjson
 from django.conf import settings
 
-from deliveries.authentication import basic, without
+from deliveries.authentication import basic
+from deliveries.blanking import blanks, secrets_of
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.errors import DeliveryError
 from deliveries.models import Destination
@@ -44,11 +45,7 @@ def fetch(destination: Destination) -> Granted:
         answer = client.send(_request(credentials))
     finally:
         client.close()
-    try:
-        return _granted(answer)
-    except TokenUnavailable as exc:
-        secret = credentials["client_secret"]
-        raise TokenUnavailable(without(str(exc), [secret, quote_plus(secret)])) from None
+    return _granted(blanks(secrets_of(destination)).answer(answer))
 
 
 def _request(credentials: dict[str, str]) -> Request:

@@ -3,13 +3,14 @@
 It counts for nothing: no health, no limit, no record.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
 from deliveries.answers import Rule, Verdict, judge
-from deliveries.authentication import HIDDEN, Auth, fixed_headers, secrets_of, without
+from deliveries.authentication import HIDDEN, Auth, fixed_headers
+from deliveries.blanking import blanks, secrets_of
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.models import Destination
 from deliveries.sending import target_url
@@ -61,8 +62,7 @@ def send(
         answer = sending.send(Request(method, url, {**secret_headers, **open_headers}, content))
     finally:
         client.close()
-    hidden = [*secrets_of(destination.auth, destination.credentials), *destination.headers.values()]
-    answer = replace(answer, body=without(answer.body, hidden))
+    answer = blanks(secrets_of(destination)).answer(answer)
     return Trial(
         method=method,
         url=url,
