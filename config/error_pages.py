@@ -7,7 +7,7 @@ import errno
 import sys
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -51,7 +51,7 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 def failed(request: HttpRequest) -> HttpResponse:
     """Called while the exception is being handled."""
     error = sys.exc_info()[1]
-    if isinstance(error, DatabaseError):
+    if isinstance(error, OperationalError | InterfaceError):
         return page(
             503,
             "The database cannot be used right now",

@@ -194,6 +194,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the time that the page 
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "config.signing_in.locked_out"
+AXES_USERNAME_CALLABLE = "config.signing_in.name_tried"
 AXES_CLIENT_IP_CALLABLE = "config.signing_in.client_address"
 # Our own proxies between people and the web process: so many addresses at the end of X-Forwarded-For.
 PROXIES = _number("PROXIES", 0, at_least=0)

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from config.error_pages import page
 
+LONGEST_NAME = 150  # characters, as users have them
+
 
 def client_address(request: HttpRequest) -> str | None:
     """The address that our own proxies saw; what stands before it in the header, anybody can write."""
@@ -23,9 +25,15 @@ def client_address(request: HttpRequest) -> str | None:
         return None  # a socket has none: then it is the name alone that is counted
 
 
+def name_tried(request: HttpRequest, credentials: dict[str, str] | None) -> str:
+    """The name that failures are counted under, no longer than where they are kept."""
+    given = credentials or request.POST
+    return str(given.get("username", ""))[:LONGEST_NAME]
+
+
 def locked_out(request: HttpRequest, response: object, credentials: dict[str, str]) -> HttpResponse:
     """The page after too many failures for a name from one address."""
-    name = credentials.get("username", "")
+    name = name_tried(request, credentials)
     minutes = _minutes_left(name, client_address(request))
     return page(
         429,

@@ -17,7 +17,7 @@ from feeds import commands, errands, queries
 from feeds.errors import FeedError, WrongState
 from feeds.forms import CorrectionForm, UploadForm
 from feeds.models import Feed, FeedStatus
-from feeds.views.access import SignedIn
+from feeds.views.access import SignedIn, text_of
 
 DEEDS_SHOWN = 20
 
@@ -27,7 +27,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def list_feeds(request: SignedIn) -> HttpResponse:
-    search, status = request.GET.get("q", "").strip(), request.GET.get("status", "")
+    search, status = text_of(request.GET, "q"), request.GET.get("status", "")
     page = queries.feeds_page(
         request.user, search=search, status=status, before=request.GET.get("before", "")
     )
@@ -146,7 +146,7 @@ def act(request: SignedIn, feed_id: uuid.UUID, action: str) -> HttpResponse:
 @require_POST
 def retry(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """Has failed rows sent again: all, or those of one group."""
-    group = request.POST.get("group", "")[:16]
+    group = text_of(request.POST, "group")[:16]
     button = Button(
         partial(errands.retry_failed, group=group),
         "retried",

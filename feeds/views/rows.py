@@ -13,12 +13,12 @@ from feeds.errors import WrongState
 from feeds.mapping import MappingError, RowError
 from feeds.models import Feed
 from feeds.queries.row_cells import Editing
-from feeds.views.access import SignedIn
+from feeds.views.access import SignedIn, text_of
 
 
 def rows(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
-    show, text = request.GET.get("show", "all"), request.GET.get("q", "").strip()
+    show, text = request.GET.get("show", "all"), text_of(request.GET, "q")
     if number := _number(request.GET.get("number", "")):
         return redirect("feeds:row", feed.id, number)
     page = queries.rows_page(feed, show=show, text=text, after=_number(request.GET.get("after", "")))

@@ -91,3 +91,9 @@ def test_a_name_is_shown_as_text_and_no_password_is_kept():
     assert "&lt;b&gt;anna" in answer.text
     kept = AccessAttempt.objects.get()
     assert "wrong" not in f"{kept.post_data} {kept.get_data}"
+
+
+@pytest.mark.parametrize("page", ["login", "admin:login"])
+def test_a_name_longer_than_any_is_a_failure_like_others(page):
+    assert fail(4, name="é" * 3000, page=page).status_code == 200
+    assert fail(1, name="é" * 3000, page=page).status_code == 429

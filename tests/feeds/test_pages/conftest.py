@@ -8,11 +8,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
+from django.urls import reverse
 
 from deliveries.commands import Parcel, add_destination, create_deliveries
 from deliveries.models import Destination
-from feeds.commands import create_feed
-from feeds.models import Feed, FeedStatus, Row
+from feeds.commands import add_mapping, create_feed
+from feeds.models import Alias, Feed, FeedStatus, Row
 
 CSV = b"sku,name,price\n001,Lamp,10.50\n002,Chair,20\n003,Table,30\n"
 
@@ -125,3 +126,20 @@ def delivering(make_feed: Callable[..., Feed]) -> Feed:
     ]
     Row.objects.bulk_create(rows)
     return feed
+
+
+@pytest.fixture
+def address(delivering: Feed, destination: Destination) -> Callable[[str, set[str]], str]:
+    """The address of a page, its arguments filled with what belongs to the owner."""
+    mapping = add_mapping(name="products", document={"body": {"sku": "{sku}"}})
+    alias = Alias.objects.create(mapping_name=mapping.name, column="sku", found="SKU no.", feed=delivering)
+    values = {
+        "feed_id": delivering.id, "number": 2, "kind": "failed", "action": "pause",
+        "destination_id": destination.id, "name": mapping.name, "alias_id": alias.id,
+        "uidb64": "x", "token": "y",
+    }  # fmt: skip
+
+    def address(name: str, arguments: set[str]) -> str:
+        return reverse(name, kwargs={argument: values[argument] for argument in arguments})
+
+    return address

@@ -5,7 +5,7 @@ import io
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -104,6 +104,20 @@ def test_a_database_that_is_away_gives_a_plain_page_and_nothing_is_half_written(
 
     assert answer.status_code == 503
     assert "The database cannot be used right now" in answer.text
+    assert not stored_files(settings)
+
+
+def test_what_the_database_refuses_is_not_called_a_database_that_is_away(
+    as_, owner, destination, settings, monkeypatch
+):
+    def refuses(*_):
+        raise DataError("value too long")
+
+    monkeypatch.setattr("feeds.commands.deliveries.open_group", refuses)
+    answer = upload(as_(owner), destination, csv_file())
+
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in answer.text
     assert not stored_files(settings)
 
 
