@@ -178,8 +178,18 @@ class _Run(Generic[E, R]):
         now = time.monotonic()
         if now - self.checked > FLUSH_AFTER:
             self.checked = now
-            if not leases.lane_is_open(self.claim):
+            if not self._lane_is_open():
                 self.starts.close()
+
+    def _lane_is_open(self) -> bool:
+        """No, while the database is away: nothing new starts, and what is under way is still settled."""
+        try:
+            return leases.lane_is_open(self.claim)
+        except Exception as exc:
+            if not is_infrastructure(exc):
+                raise
+            connection.close()
+            return False
 
     def _wanted_threads(self) -> int:
         return max(1, min(self.claim.slots, math.ceil(self.usual / BUSY_ACT)))

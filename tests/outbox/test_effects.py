@@ -5,9 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, connection
 
-from outbox import effects, lanes, leases, process, registry, relay, settling, starts
+from outbox import effects, lanes, leases, process, registry, relay, settling, sql, starts
 from outbox.effects import EffectBatch
 from outbox.errors import LeaseLost
 from outbox.models import Error, Handling, Kind, Lease
@@ -279,6 +279,37 @@ def test_an_outcome_waits_for_the_database_and_is_not_acted_again(broker, add_ac
     broker.deliver()
 
     # Then
+    assert sorted(kind.acted) == made() == ["a", "b"]
+    assert states() == {"done": 2}
+
+
+def test_acts_under_way_when_the_database_breaks_off_are_not_repeated(broker, add_acts, monkeypatch):
+    if not sql.on_postgresql():
+        pytest.skip("SQLite has no connection that could be lost")
+    monkeypatch.setattr(effects, "FLUSH_AFTER", 0.05)
+    monkeypatch.setattr(effects, "AWAY_PAUSE", 0.01)
+
+    # Given acts that take longer than the looks at their lane are apart
+    class Broken(Acts):
+        slow = 0.5
+
+        def load(self, events):
+            self.server_process = connection.connection.info.backend_pid
+
+        def act(self, event):
+            # When the database ends the batch's connection meanwhile
+            if event.text == "a":
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(%s)", [self.server_process])
+                connection.close()
+            return super().act(event)
+
+    kind = add_acts(Broken)
+    publish_notes("a", "b")
+    relay.run_pass()
+    broker.deliver()
+
+    # Then what was done is recorded all the same
     assert sorted(kind.acted) == made() == ["a", "b"]
     assert states() == {"done": 2}
 
