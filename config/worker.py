@@ -70,7 +70,7 @@ class Heart(bootsteps.StartStopStep):
         from django.db import connection
 
         from outbox import heartbeats
-        from outbox.registry import subscribe_all
+        from outbox.subscriptions import subscribe_all
 
         subscribed = False
         while True:

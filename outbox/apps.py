@@ -16,6 +16,6 @@ class OutboxConfig(AppConfig):
 
 
 def _subscribe(**_: Any) -> None:
-    from outbox import registry
+    from outbox.subscriptions import subscribe_all
 
-    registry.subscribe_all()
+    subscribe_all()

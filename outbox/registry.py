@@ -1,15 +1,15 @@
-"""Handlers: their declaration, their Celery tasks, and their standing subscriptions."""
+"""Handlers: their declaration, and their Celery tasks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from celery import Task, shared_task
 from django.utils.module_loading import autodiscover_modules
 
 from outbox.errors import UnknownHandler
 from outbox.events import Event
-from outbox.models import Kind, OutboxEvent, Subscription
+from outbox.models import Kind
 from outbox.retries import RetryPolicy, exponential
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,7 +39,6 @@ class Handler:
 
 
 HANDLERS: dict[str, Handler] = {}
-DECLARED = ("kind", "queue", "in_lane", "when_due")  # what a subscription keeps of its handler
 
 
 def handler(
@@ -60,21 +59,10 @@ def handler(
     Without `batch` the function takes one event; with it, a list of at most `batch` events. An effect
     that takes more than one is a subclass of EffectBatch.
     """
-    from outbox.effects import EffectBatch
-
     types = tuple(on) if isinstance(on, Sequence) else (on,)
 
     def register(call: F) -> F:
-        from outbox.running import run_lease
-
-        acts = isinstance(call, type) and issubclass(call, EffectBatch)
-        if acts != (kind is Kind.EFFECT and batch is not None):
-            raise TypeError(f"{name}: a batch of effects, and nothing else, is an EffectBatch.")
-
-        @shared_task(name=name, ignore_result=True)
-        def task(lease_id: int, token: str) -> None:
-            run_lease(HANDLERS[name], lease_id, token)
-
+        _check_form(name, call, acts_in_batches=kind is Kind.EFFECT and batch is not None)
         HANDLERS[name] = Handler(
             name=name,
             call=call,
@@ -89,11 +77,28 @@ def handler(
             hard_limit=hard_limit,
             retry=retry or exponential(),
             tells_when_parked=tells_when_parked,
-            task=cast(Any, task),
+            task=_task(name),
         )
         return call
 
     return register
+
+
+def _check_form(name: str, call: object, *, acts_in_batches: bool) -> None:
+    from outbox.effects import EffectBatch
+
+    if acts_in_batches != (isinstance(call, type) and issubclass(call, EffectBatch)):
+        raise TypeError(f"{name}: a batch of effects, and nothing else, is an EffectBatch.")
+
+
+def _task(name: str) -> Task[..., None]:
+    from outbox.running import run_lease
+
+    @shared_task(name=name, ignore_result=True)
+    def run(lease_id: int, token: str) -> None:
+        run_lease(HANDLERS[name], lease_id, token)
+
+    return run
 
 
 def get(name: str) -> Handler:
@@ -109,31 +114,3 @@ def get(name: str) -> Handler:
 def load() -> None:
     """Imports every app's `handlers.py`, which registers what stands in it."""
     autodiscover_modules("handlers")
-
-
-def subscribe_all() -> int:
-    """Stores the subscriptions that the loaded handlers declare; returns how many were new.
-
-    One that exists takes over what its handler declares, but stays on or off, and since when.
-    """
-    stored = {(s.event_type, s.handler): s for s in Subscription.objects.all()}
-    declared = [_declared(item, event_type) for item in HANDLERS.values() for event_type in item.on]
-    missing = [new for new in declared if (new.event_type, new.handler) not in stored]
-    if missing:
-        newest = OutboxEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
-        for new in missing:
-            new.since_event = newest
-        Subscription.objects.bulk_create(missing, ignore_conflicts=True)
-    for new in declared:
-        old = stored.get((new.event_type, new.handler))
-        if old is not None and any(getattr(old, name) != getattr(new, name) for name in DECLARED):
-            Subscription.objects.filter(id=old.id).update(**{name: getattr(new, name) for name in DECLARED})
-    return len(missing)
-
-
-def _declared(item: Handler, event_type: type[Event]) -> Subscription:
-    return Subscription(
-        event_type=event_type.__name__,
-        handler=item.name,
-        **{name: getattr(item, name) for name in DECLARED},
-    )

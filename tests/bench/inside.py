@@ -11,7 +11,7 @@ from feeds.events import FeedCreated
 from feeds.handlers import check_feed
 from feeds.importing import import_chunk
 from feeds.models import Feed
-from outbox import heartbeats, registry, relay, running
+from outbox import heartbeats, registry, relay, running, subscriptions
 from outbox.events import Event
 from outbox.models import Unrelayed
 from outbox.outcomes import NextStep
@@ -52,7 +52,7 @@ def empty_handler_rate(count: int) -> float:
     def empty(events: Sequence[Ticked]) -> None:
         pass
 
-    registry.subscribe_all()
+    subscriptions.subscribe_all()
     heartbeats.beat("bench", kind="worker", queues=["bench.empty"], concurrency=8, processes=2)
     for _ in range(count // CHUNK):
         with transaction.atomic():

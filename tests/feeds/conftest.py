@@ -15,7 +15,7 @@ from deliveries.models import Destination
 from feeds import commands, handlers
 from feeds.events import FeedCreated, FeedReleased
 from feeds.models import Feed
-from outbox import registry
+from outbox import registry, subscriptions
 from outbox.models import Handling
 from outbox.outcomes import NextStep
 from tests.outbox.conftest import Broker, broker, crew, due_now
@@ -68,7 +68,7 @@ class Pipeline:
 def pipeline(transactional_db: None, broker: Broker, settings: Any, tmp_path: Path) -> Pipeline:
     settings.MEDIA_ROOT, settings.ALLOWED_NETWORKS = tmp_path / "uploads", ["127.0.0.0/8"]
     registry.load()
-    registry.subscribe_all()
+    subscriptions.subscribe_all()
     crew()
     return Pipeline(broker)
 

@@ -1,5 +1,6 @@
 """Handlers of the tests' own, and a broker in the test's hand: it decides what arrives, when, how often."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +10,9 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.db import transaction
+from django.db import connections, transaction
 
-from outbox import heartbeats, registry, relay, running, sql
+from outbox import heartbeats, registry, relay, running, sql, subscriptions
 from outbox.events import Event
 from outbox.models import Handling, Heartbeat, Lane, Lease, Subscription
 from outbox.publishing import publish
@@ -106,7 +107,7 @@ def add_handler(db: None) -> Iterator[Callable[..., Callable[..., Any]]]:
 
         def register(call: Any) -> Any:
             registry.handler(name, **options)(call)
-            registry.subscribe_all()
+            subscriptions.subscribe_all()
             crew()
             return call
 
@@ -158,3 +159,24 @@ def counted_ready() -> dict[int, int]:
     for lane_id in Handling.objects.filter(state="ready").values_list("lane_id", flat=True):
         off[lane_id] = off.get(lane_id, 0) - 1
     return {lane_id: count for lane_id, count in off.items() if count}
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Waits for what another thread brings about."""
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends, "Waited 10 s in vain."
+        time.sleep(0.005)
+
+
+@contextmanager
+def other_transaction() -> Iterator[Any]:
+    """A transaction beside the test's own: a cursor, whose locks last until the end of the block."""
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            yield cursor
+    finally:
+        other.rollback()
+        other.close()

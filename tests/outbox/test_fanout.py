@@ -1,13 +1,27 @@
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
-from outbox import fanout, lanes, registry, relay, sql
+from outbox import fanout, lanes, registry, relay, sql, subscriptions
 from outbox.models import Handling, Heartbeat, Lane, Lease, Subscription, Unrelayed
 from outbox.publishing import publish
-from tests.outbox.conftest import Echoed, Noted, counted_ready, crew, due_now, note, publish_notes, states
+from tests.outbox.conftest import (
+    Echoed,
+    Noted,
+    counted_ready,
+    crew,
+    due_now,
+    note,
+    other_transaction,
+    publish_notes,
+    states,
+    until,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,11 +63,53 @@ def test_a_handler_added_later_receives_only_later_events(broker, add_handler):
     assert got == ["after"]
 
 
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer")
+def test_an_event_published_while_a_handler_subscribes_is_received_by_it(broker, add_handler):
+    add_handler("t.old")(lambda event: None)
+    publish_notes("before")
+    with ThreadPoolExecutor() as threads:
+        with other_transaction() as blocking:
+            # Given a worker with a new handler that has read the newest event and cannot write yet
+            blocking.execute("LOCK TABLE outbox_subscription IN SHARE MODE")
+            registry.handler("t.new", on=Noted)(lambda event: None)
+            subscribing = threads.submit(and_disconnect, subscriptions.subscribe_all)
+            until(lambda: waiting_for_locks() == 1)
+
+            # When an event is published, and the relay passes before it can
+            (event_id,) = publish_notes("meanwhile")
+            passing = threads.submit(and_disconnect, relay.run_pass)
+            until(lambda: passing.done() or waiting_for_locks() == 2)
+        subscribing.result()
+        passing.result()
+
+    # Then
+    received = Handling.objects.filter(event_id=event_id).values_list("subscription__handler", flat=True)
+    assert sorted(received) == ["t.new", "t.old"]
+
+
+def and_disconnect(call: Callable[[], Any]) -> None:
+    """Runs it on a thread, whose connection would outlive it."""
+    try:
+        call()
+    finally:
+        connection.close()
+
+
+def waiting_for_locks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+               WHERE datname = current_database() AND NOT granted"""
+        )
+        found: int = cursor.fetchone()[0]
+        return found
+
+
 def test_a_subscription_takes_over_what_its_handler_declares_but_stays_off(add_handler):
     add_handler("t.one", when_due=True)(lambda event: None)
     since = Subscription.objects.get().since_event
     Subscription.objects.update(active=False, kind="effect", when_due=False, queue="elsewhere")
-    assert registry.subscribe_all() == 0
+    assert subscriptions.subscribe_all() == 0
     stored = Subscription.objects.get()
     assert (stored.kind, stored.when_due, stored.queue) == ("transactional", True, "t.one")
     assert (stored.active, stored.since_event) == (False, since)

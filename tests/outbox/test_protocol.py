@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from outbox import heartbeats, leases, registry, relay, running, settling, sql
+from outbox import heartbeats, leases, registry, relay, running, settling, sql, subscriptions
 from outbox.models import Error, Handling, Kind, Lane, Lease, OutboxEvent, Subscription, Unrelayed
 from outbox.publishing import publish
 from tests.outbox.conftest import (
@@ -166,7 +166,7 @@ class Protocol(RuleBasedStateMachine):
             for event in events:
                 did(MERGES, event.id)
 
-        registry.subscribe_all()
+        subscriptions.subscribe_all()
         heartbeats.beat("w", kind="worker", queues=[CHANGES, SENDS, MERGES], concurrency=3, processes=2)
 
     def _hook(self) -> None:

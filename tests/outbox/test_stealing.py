@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from outbox import effects, leases, registry, relay, settling, sql
 from outbox.effects import EffectBatch
@@ -12,7 +12,7 @@ from outbox.models import Error, Handling, Kind, Lease, OutboxEvent
 from outbox.outcomes import Defer
 from outbox.publishing import publish
 from outbox.running import run_lease
-from tests.outbox.conftest import Broker, Echoed, Noted, expire, publish_notes, states
+from tests.outbox.conftest import Broker, Echoed, Noted, expire, other_transaction, publish_notes, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -311,25 +311,21 @@ def test_the_relay_does_not_wait_for_a_lease_that_its_worker_has_locked(broker, 
     relay.run_pass()
     claim = claimed_by_hand(broker)
     expire()
-    other = connections.create_connection("default")
     try:
-        other.set_autocommit(False)
-        with other.cursor() as cursor:
-            cursor.execute("SELECT id FROM outbox_lease WHERE id = %s FOR NO KEY UPDATE", [claim.lease_id])
+        with other_transaction() as worker:
+            worker.execute("SELECT id FROM outbox_lease WHERE id = %s FOR NO KEY UPDATE", [claim.lease_id])
 
-        # When
-        with transaction.atomic():
-            publish(Echoed(correlation_id=claim.token))
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '2s'")
-        relay.run_pass()
+            # When
+            with transaction.atomic():
+                publish(Echoed(correlation_id=claim.token))
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '2s'")
+            relay.run_pass()
 
-        # Then the other work goes on, and the locked lease stays
-        assert [message[0] for message in broker.messages] == ["t.other"]
-        assert Lease.objects.filter(id=claim.lease_id).exists()
+            # Then the other work goes on, and the locked lease stays
+            assert [message[0] for message in broker.messages] == ["t.other"]
+            assert Lease.objects.filter(id=claim.lease_id).exists()
     finally:
-        other.rollback()
-        other.close()
         with connection.cursor() as cursor:
             cursor.execute("RESET lock_timeout")
     relay.run_pass()
