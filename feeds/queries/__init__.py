@@ -9,7 +9,7 @@ from feeds.queries.live import live
 from feeds.queries.mails import feed_mails
 from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds
 from feeds.queries.pace import chart
-from feeds.queries.preview import first_records, first_requests, preview
+from feeds.queries.preview import preview
 from feeds.queries.results import RESULT_FILES, failed_text, result_rows
 from feeds.queries.row_cells import as_entered, editing, get_row
 from feeds.queries.rows import Show, rows_page
@@ -30,8 +30,6 @@ __all__ = [
     "failed_text",
     "feed_mails",
     "feeds_page",
-    "first_records",
-    "first_requests",
     "get_destination",
     "get_feed",
     "get_row",

@@ -11,13 +11,14 @@ from django.utils import timezone
 from deliveries.models import Destination
 from feeds.models import Feed
 from feeds.queries.feeds import Viewer
-from feeds.queries.preview import FirstRequest, first_records, first_requests
+from feeds.queries.preview import FirstRequest
+from feeds.queries.samples import sample_of
 from outbox.models import Lane
 
 
 def visible_destinations(user: Viewer) -> QuerySet[Destination]:
     """Where this person may send to: everywhere for admins, else what is open to all or to their groups."""
-    destinations = Destination.objects.order_by("name")
+    destinations = Destination.objects.select_related("group").order_by("name")
     if getattr(user, "is_staff", False):
         return destinations
     return destinations.filter(Q(group__isnull=True) | Q(group__user=user.pk)).distinct()
@@ -64,9 +65,6 @@ def get_destination(destination_id: int) -> Destination:
 
 def sample_request(destination: Destination) -> FirstRequest | None:
     """The first row of the newest feed that was sent there, as a request."""
-    feed = Feed.objects.filter(destination=destination, total__gt=0).order_by("-id").first()
-    if feed is None:
-        return None
-    records = [record for record in first_records(feed, 20) if not record.error][:1]
-    requests = first_requests(feed.mapping, feed.columns, records, destination)
-    return requests[0] if requests else None
+    feeds = Feed.objects.filter(destination=destination, total__gt=0).select_related("destination")
+    feed = feeds.order_by("-id").first()
+    return next(iter(sample_of(feed).requests(feed.mapping)), None) if feed else None

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.utils import timezone
 
@@ -12,7 +11,7 @@ from deliveries.models import Destination
 from deliveries.sending import target_url
 from feeds.commands import earlier_feed
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
-from feeds.mapping import BoundMapping, Mapping, MappingError, RowError
+from feeds.mapping import BoundMapping, MappingError, RowError
 from feeds.models import Feed
 from feeds.reading import Dialect, Record
 from feeds.source import read_rows
@@ -138,14 +137,6 @@ def _facts(feed: Feed) -> list[tuple[str, str]]:
     if dialect.preamble:
         facts.append(("Skipped before it", f"{dialect.preamble} line{'s' if dialect.preamble > 1 else ''}"))
     return facts
-
-
-def first_requests(
-    document: Any, columns: Sequence[str], records: Sequence[Record], destination: Destination
-) -> list[FirstRequest]:
-    """The requests that these rows become. Raises MappingError when the mapping does not fit them."""
-    bound = Mapping.parse(document).bind(columns, default_method=destination.method)
-    return [request_of(bound, record, destination) for record in records]
 
 
 def request_of(bound: BoundMapping, record: Record, destination: Destination) -> FirstRequest:

@@ -4,9 +4,12 @@ import json
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from deliveries.commands import add_destination
 from deliveries.models import Destination
 from feeds.models import Mapping
 from outbox.models import Error, Handling, Lane, State, Subscription
@@ -74,6 +77,30 @@ def test_a_feed_cannot_be_sent_to_a_destination_of_another_group(as_, owner, des
 
     Destination.objects.filter(id=destination.id).update(group=Group.objects.create(name="Shop team"))
     assert upload(as_(owner), destination, csv_file()).status_code == 422
+
+
+def test_the_list_of_destinations_asks_as_much_for_one_group_as_for_many(
+    as_, admin, destination, django_assert_num_queries
+):
+    browser, url = as_(admin), reverse("feeds:destinations")
+    browser.get(url)
+    with CaptureQueriesContext(connection) as before:
+        browser.get(url)
+    for name in ("red", "blue"):
+        add_destination(name=name, url="https://x.example", group=Group.objects.create(name=name))
+    with django_assert_num_queries(len(before)):
+        page = browser.get(url).text
+    assert "for red" in page
+    assert "for blue" in page
+
+
+def test_a_test_send_begins_with_the_newest_feeds_first_row_as_it_is_sent(as_, admin, destination, make_feed):
+    # Given a feed whose file calls a column of its mapping otherwise
+    document = {"path": "/{id}", "fields": {"price": "price"}}
+    make_feed(mapping=document, aliases={"id": "sku"})
+    page = as_(admin).get(reverse("feeds:destination", args=[destination.id])).text
+    assert 'value="/001"' in page
+    assert "{&quot;price&quot;:&quot;10.50&quot;}" in page
 
 
 def test_a_test_send_that_is_refused_shows_why(as_, admin, destination):
