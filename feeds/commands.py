@@ -17,16 +17,19 @@ from feeds.errors import DuplicateFile, FeedError, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
 from feeds.models import TRIAL_ROWS, Deed, Feed, FeedStatus, Mapping
+from outbox import sql
 from outbox.models import uuid7
 from outbox.publishing import publish
 
 COPY_BLOCK = 1024 * 1024
+VERSIONS_LOCK = 0x6D617070696E67  # "mapping": one at a time numbers the next version
 
 
 def add_mapping(*, name: str, document: object) -> Mapping:
     """Stores the next version of a mapping; raises MappingError with a sentence that says what to change."""
     parsed = ParsedMapping.parse(document)
     with transaction.atomic():
+        sql.lock_for_transaction(VERSIONS_LOCK)
         newest = Mapping.objects.filter(name=name).aggregate(newest=Max("version"))["newest"] or 0
         return Mapping.objects.create(name=name, version=newest + 1, document=parsed.document)
 

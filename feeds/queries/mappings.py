@@ -1,20 +1,19 @@
 """Mappings as they are chosen from, and the feeds that they are tried on."""
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from feeds.models import Feed, Mapping
 from feeds.queries.feeds import Viewer, visible_feeds
 
+SHOWN = 2000
 VERSIONS_SHOWN = 20
 SAMPLES = 20
 
 
 def newest_mappings() -> list[Mapping]:
     """Each mapping in its newest version, by name."""
-    newest: dict[str, Mapping] = {}
-    for mapping in Mapping.objects.order_by("name", "version")[:2000]:
-        newest[mapping.name] = mapping
-    return list(newest.values())
+    newer = Mapping.objects.filter(name=OuterRef("name"), version__gt=OuterRef("version"))
+    return list(Mapping.objects.filter(~Exists(newer)).order_by("name")[:SHOWN])
 
 
 def mapping_versions(name: str) -> QuerySet[Mapping]:
