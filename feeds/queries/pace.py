@@ -10,6 +10,7 @@ from django.utils import timezone
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt
 from feeds.models import Feed, FeedStatus
+from feeds.queries.bars import WIDTH, Bar, bar
 
 SAMPLES = 240  # rows looked at for the chart
 BARS = 48  # at most
@@ -17,7 +18,7 @@ PER_BAR = 5  # attempts on average, so that chance does not draw the picture
 RECENT = 400  # rows over which the rate is measured
 RECENT_SAMPLES = 50
 STALE = 20.0  # seconds without an attempt after which a rate says nothing any more
-WIDTH, HEIGHT = 720, 96  # of the chart
+HEIGHT = 96  # of the chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,6 @@ def pace(feed: Feed) -> Pace | None:
         rate = min(rate, feed.destination.rate)
     left = untried / rate
     return Pace(rate, left, now + timedelta(seconds=left))
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One slice of time: its two pieces as heights, measured from the bottom."""
-
-    x: float
-    width: float
-    good: float
-    good_y: float
-    bad: float
-    bad_y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +95,14 @@ def chart(feed: Feed) -> Chart | None:
     highest = max(good + bad for good, bad in counts)
     good_total = sum(good for good, _ in counts)
     return Chart(
-        bars=[_bar(index, slots, good, bad, highest) for index, (good, bad) in enumerate(counts)],
+        bars=[
+            bar(index, slots, good, bad, top=highest, height=HEIGHT)
+            for index, (good, bad) in enumerate(counts)
+        ],
         begins=begins,
         ends=ends,
         peak=highest * step / (span / slots),
         good=good_total * step,
         bad=(len(times) - good_total) * step,
         estimated=step > 1,
-    )
-
-
-def _bar(index: int, slots: int, good: int, bad: int, highest: int) -> Bar:
-    slot = WIDTH / slots
-    good_height, bad_height = HEIGHT * good / highest, HEIGHT * bad / highest
-    return Bar(
-        x=round(index * slot + 1, 1),
-        width=round(slot - 2, 1),
-        good=round(good_height, 1),
-        good_y=round(HEIGHT - good_height, 1),
-        bad=round(bad_height, 1),
-        bad_y=round(HEIGHT - good_height - bad_height, 1),
     )

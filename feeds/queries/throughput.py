@@ -6,28 +6,17 @@ from datetime import datetime
 
 from deliveries import tallies
 from deliveries.tallies import Minute
+from feeds.queries.bars import WIDTH, Bar, bar
 
 SHOWN = 60  # minutes
-WIDTH, HEIGHT = 720, 140  # of the chart
+HEIGHT = 140  # of the chart
 _ROUND = (1, 2, 3, 4, 6, 8)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One minute of the chart: its two pieces, measured from the bottom."""
-
-    minute: Minute
-    x: float
-    width: float
-    good: float
-    good_y: float
-    bad: float
-    bad_y: float
-
-
-@dataclass(frozen=True, slots=True)
 class Throughput:
-    columns: Sequence[Column]
+    minutes: Sequence[Minute]
+    columns: Sequence[Bar]  # one a minute
     rate: float  # requests a second, over the last minute
     succeeded: int
     failed: int
@@ -42,14 +31,18 @@ class Throughput:
     @property
     def busy(self) -> list[Minute]:
         """The minutes in which something ended, the newest first."""
-        return [column.minute for column in reversed(self.columns) if column.minute.total]
+        return [minute for minute in reversed(self.minutes) if minute.total]
 
 
 def throughput(now: datetime) -> Throughput:
     minutes = tallies.last_minutes(SHOWN, now)
     top = _rounded_up(max(minute.total for minute in minutes))
     return Throughput(
-        columns=[_column(index, minute, top) for index, minute in enumerate(minutes)],
+        minutes=minutes,
+        columns=[
+            bar(index, SHOWN, minute.succeeded, minute.failed, top=top, height=HEIGHT)
+            for index, minute in enumerate(minutes)
+        ],
         rate=_rate(minutes, now),
         succeeded=sum(minute.succeeded for minute in minutes),
         failed=sum(minute.failed for minute in minutes),
@@ -72,23 +65,3 @@ def _rounded_up(most: int) -> int:
             if step * power >= most:
                 return step * power
         power *= 10
-
-
-def _column(index: int, minute: Minute, top: int) -> Column:
-    slot = WIDTH / SHOWN
-    good = _height(minute.succeeded, top)
-    bad = _height(minute.failed, top)
-    return Column(
-        minute=minute,
-        x=round(index * slot + 1, 1),
-        width=round(slot - 2, 1),
-        good=good,
-        good_y=round(HEIGHT - good, 1),
-        bad=bad,
-        bad_y=round(HEIGHT - good - bad, 1),
-    )
-
-
-def _height(count: int, top: int) -> float:
-    """However few there are, they are seen."""
-    return round(max(1.5, HEIGHT * count / top), 1) if count else 0.0
