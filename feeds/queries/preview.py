@@ -1,7 +1,7 @@
 """What a checked feed holds and what would be sent, before anything is."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,10 +13,12 @@ from feeds.commands import earlier_feed
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.mapping import BoundMapping, MappingError, RowError
 from feeds.models import Feed
-from feeds.reading import Dialect, Record
+from feeds.reading import Dialect, Position, Record
+from feeds.repeats import Repeat
 from feeds.source import read_rows
 
 LOOKED_AT = 5000  # rows in which invalid ones are looked for
+STEP = 250  # rows that are read at once
 FIRST_ROWS = 8
 ODD_ROWS = 10
 REQUESTS = 3
@@ -68,16 +70,12 @@ class Preview:
 
 
 def preview(feed: Feed) -> Preview:
-    records = first_records(feed, LOOKED_AT)
-    problem = ""
-    good, odd = [record for record in records if not record.error], [_misread(r) for r in records if r.error]
-    requests: list[FirstRequest] = []
+    bound, problem = None, ""
     try:
         bound = bound_mapping(feed)
-        good, odd = _apart(feed, bound, records)
-        requests = [request_of(bound, record, feed.destination) for record in good[:REQUESTS]]
     except MappingError as exc:
         problem = str(exc)
+    good, odd = _first_rows(feed, bound)
     counted = feed.invalid_by_code
     reasons = Counter(counted if counted is not None else [row.code for row in odd])
     seconds = feed.pending / feed.destination.rate if feed.destination.rate else None
@@ -88,7 +86,7 @@ def preview(feed: Feed) -> Preview:
         odd=odd[:ODD_ROWS],
         reasons=reasons.most_common(),
         all_seen=reasons.total() >= feed.invalid,
-        requests=requests,
+        requests=[request_of(bound, record, feed.destination) for record in good[:REQUESTS]] if bound else [],
         problem=problem,
         seconds=seconds,
         done_at=timezone.now() + timedelta(seconds=seconds) if seconds else None,
@@ -96,30 +94,44 @@ def preview(feed: Feed) -> Preview:
     )
 
 
-def _apart(feed: Feed, bound: BoundMapping, records: Sequence[Record]) -> tuple[list[Record], list[OddRow]]:
-    """The rows that will be sent, and those that will not."""
-    good, odd = [], []
-    repeats = repeats_among(feed, bound, records)
-    for record in records:
-        judged = judge(bound, record, repeats)
-        if not isinstance(judged, Refused):
-            good.append(record)
-        elif record.error:
-            odd.append(_misread(record))
-        else:
-            odd.append(OddRow(record.line, judged.code, judged.error, judged.column, judged.value))
+def _first_rows(feed: Feed, bound: BoundMapping | None) -> tuple[list[Record], list[OddRow]]:
+    """Rows that will be sent and rows that will not: as many as are shown, if the check has counted them."""
+    good: list[Record] = []
+    odd: list[OddRow] = []
+    counted = feed.invalid_by_code is not None
+    position = None
+    for _ in range(0, LOOKED_AT, STEP):
+        records, position = first_records(feed, STEP, position)
+        repeats = repeats_among(feed, bound, records) if bound else {}
+        for record in records:
+            refused = _refused(bound, record, repeats)
+            if refused:
+                odd.append(refused)
+            else:
+                good.append(record)
+        enough = len(good) >= min(FIRST_ROWS, feed.pending) and len(odd) >= min(ODD_ROWS, feed.invalid)
+        if not records or (counted and enough):
+            break
     return good, odd
 
 
-def _misread(record: Record) -> OddRow:
-    return OddRow(record.line, record.code, record.error, "", " · ".join(record.cells))
+def _refused(bound: BoundMapping | None, record: Record, repeats: Mapping[int, Repeat]) -> OddRow | None:
+    """Why the row will not be sent; a mapping that does not fit refuses no single one."""
+    if record.error:
+        return OddRow(record.line, record.code, record.error, "", " · ".join(record.cells))
+    judged = judge(bound, record, repeats) if bound else None
+    if isinstance(judged, Refused):
+        return OddRow(record.line, judged.code, judged.error, judged.column, judged.value)
+    return None
 
 
-def first_records(feed: Feed, limit: int) -> list[Record]:
-    """The first rows of the file; none when it was cleared away."""
+def first_records(
+    feed: Feed, limit: int, start: Position | None = None
+) -> tuple[list[Record], Position | None]:
+    """The next rows of the file, and the position after them; none when it was cleared away."""
     if not feed.columns or not feed.plain_path.exists():
-        return []
-    return read_rows(feed, None, limit)[0]
+        return [], None
+    return read_rows(feed, start, limit)
 
 
 def _facts(feed: Feed) -> list[tuple[str, str]]:

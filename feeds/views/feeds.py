@@ -70,7 +70,7 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
         context["correction"] = CorrectionForm.of(feed)
         context["missing"] = queries.missing_columns(feed)
     if feed.status == FeedStatus.READY:
-        context["preview"] = queries.preview(feed)
+        context["preview"] = None if feed.missing else queries.preview(feed)
     else:
         context["chart"] = queries.chart(feed)
         context["groups"] = queries.failed_groups(feed) if feed.failed and not feed.rows_deleted else None

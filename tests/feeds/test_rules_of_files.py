@@ -3,6 +3,7 @@
 import io
 import json
 import tracemalloc
+from importlib import import_module
 
 import pytest
 from django.db import transaction
@@ -114,6 +115,35 @@ def test_the_preview_names_line_column_value_and_reason(checked):
     assert odd[4] == ("not_unique", "sku", "A1")
     assert odd[7] == ("not_one_of", "state", "old")
     assert odd[8] == ("too_few_cells", "", "A5 · 7")
+
+
+@pytest.fixture
+def rows_read(monkeypatch):
+    """How many rows a preview has asked for, step by step."""
+    steps = []
+    module = import_module("feeds.queries.preview")
+    read = module.read_rows
+
+    def reading(feed, start, limit):
+        steps.append(limit)
+        return read(feed, start, limit)
+
+    monkeypatch.setattr(module, "read_rows", reading)
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("prices", "steps"), [("1" * 2000, 1), ("x" * 2000, 1), ("1" * 600 + "x1x" + "1" * 2000, 3)]
+)
+def test_the_preview_reads_no_further_than_it_shows(checked, rows_read, prices, steps):
+    file = "sku,price\n" + "".join(f"A{number},{price}\n" for number, price in enumerate(prices, start=1))
+    feed = checked(file, {"fields": {"price": {"type": "number"}}})
+    shown = preview(feed)
+    bad = [line for line, price in enumerate(prices, start=2) if price == "x"]
+    assert [row.line for row in shown.odd] == bad[:10]
+    assert [record.number for record in shown.rows] == ([] if "1" not in prices else list(range(1, 9)))
+    assert shown.all_seen
+    assert len(rows_read) == steps
 
 
 @pytest.mark.parametrize("size", [1, 3, 500])
