@@ -13,7 +13,7 @@ _VARYING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"[^"\n]*"')
-_ZEROS = str.maketrans("123456789", "000000000")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 PLACE = "…"
 LONGEST = 300
 
@@ -26,11 +26,13 @@ def reason(error: str) -> str:
 
 def group_key(http_status: int | None, code: str, error: str) -> str:
     """A short stable name of the group that an error belongs to, for addresses."""
-    return _group_key(http_status, code, _QUOTED.sub('"0"', error).translate(_ZEROS))
+    # As bytes, of which a digit takes a twentieth of the time that it takes in a text.
+    alike = _QUOTED.sub('"0"', error).encode(errors="replace").translate(_ZEROS)
+    return _group_key(http_status, code, alike)
 
 
 @lru_cache(maxsize=4096)
-def _group_key(http_status: int | None, code: str, alike: str) -> str:
+def _group_key(http_status: int | None, code: str, alike: bytes) -> str:
     """`alike` is the same for most errors of a group, at little cost: a page asks for thousands."""
-    text = f"{http_status}|{code}|{reason(alike)}"
+    text = f"{http_status}|{code}|{reason(alike.decode())}"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

@@ -5,7 +5,7 @@ from feeds.queries.columns import aliases_of, missing_columns
 from feeds.queries.destinations import get_destination, health, sample_request, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
-from feeds.queries.live import live
+from feeds.queries.live import Live
 from feeds.queries.mails import feed_mails
 from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds
 from feeds.queries.pace import chart
@@ -19,6 +19,7 @@ from feeds.queries.throughput import throughput
 
 __all__ = [
     "RESULT_FILES",
+    "Live",
     "Sample",
     "Show",
     "Viewer",
@@ -34,7 +35,6 @@ __all__ = [
     "get_feed",
     "get_row",
     "health",
-    "live",
     "mapping_versions",
     "missing_columns",
     "newest_mappings",

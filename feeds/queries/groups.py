@@ -32,6 +32,8 @@ class Groups:
 
 def failed_groups(feed: Feed) -> Groups:
     """The groups among the first failed rows, the largest first."""
+    if not feed.failed or feed.rows_deleted:
+        return Groups([], 0, all=True, more=0)
     rows = Row.objects.filter(feed_id=feed.id, outcome="failed").order_by("number")
     counts: Counter[str] = Counter()
     firsts: dict[str, tuple[int, int | None, str, str, bool]] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.db.models import Q
 from django.utils import timezone
@@ -25,58 +26,74 @@ COUNTED = 10_000  # rows of a feed whose deliveries may be counted for a page
 LOOKED_AT = 500  # handlings of all feeds among which this one's are looked for
 
 
-@dataclass(frozen=True, slots=True)
 class Live:
-    """What moves on a feed's page."""
+    """What moves on a feed's page. Each part is read when it is asked for: a page shows some of them."""
 
-    sentence: str
-    waits: Sequence["Wait"]
-    pace: Pace | None
-    trial: Trial | None
-    retrying: int  # rows that were tried and are tried again
-    to_give_up: int  # of these, those that failed
-    estimated: bool  # to_give_up is the ledger's, which also holds what was throttled, or just retried
-    errands: Sequence[Errand]
-    can_retry: bool
-    moves: bool  # the page asks again
-    poll: int  # seconds until it does
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
 
+    @property
+    def sentence(self) -> str:
+        """Where the feed stands."""
+        return _sentence(self._feed)
 
-def live(feed: Feed) -> Live:
-    errands = _errands(feed)
-    retrying, estimated = _retrying(feed), feed.total > COUNTED
-    return Live(
-        sentence=_sentence(feed),
-        waits=waits(feed),
-        pace=None if feed.destination.breaker_opened else pace(feed),  # probes are no pace
-        trial=trial(feed),
-        retrying=retrying,
-        to_give_up=retrying if estimated or not retrying else _failing(feed),
-        estimated=estimated,
-        errands=errands,
-        can_retry=_can_retry(feed, errands),
-        moves=_moves(feed, errands),
-        poll=1 if feed.status == FeedStatus.CHECKING or feed.total < 10_000 else 2,
-    )
+    @cached_property
+    def waits(self) -> Sequence["Wait"]:
+        return waits(self._feed)
 
+    @cached_property
+    def pace(self) -> Pace | None:
+        return None if self._feed.destination.breaker_opened else pace(self._feed)  # probes are no pace
 
-def _errands(feed: Feed) -> list[Errand]:
-    """Those under way, and those that have just ended."""
-    if feed.status not in RETRIED_IN:
-        return []
-    recent = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - STIRRED)
-    return list(feed.errands.filter(recent).order_by("id")[:ERRANDS_SHOWN])
+    @cached_property
+    def trial(self) -> Trial | None:
+        return trial(self._feed)
 
+    @property
+    def retrying(self) -> int:
+        """Rows that were tried and are tried again."""
+        return _retrying(self._feed)
 
-def _can_retry(feed: Feed, errands: Sequence[Errand]) -> bool:
-    whole = any(e.kind == ErrandKind.RETRY and not e.group and not e.ended_at for e in errands)
-    return feed.failed > feed.invalid and not feed.rows_deleted and not whole and feed.status in RETRIED_IN
+    @property
+    def estimated(self) -> bool:
+        """`to_give_up` is the ledger's, which also holds what was throttled, or just retried."""
+        return self._feed.total > COUNTED
 
+    @cached_property
+    def to_give_up(self) -> int:
+        """Of what retries, the rows that failed."""
+        retrying = self.retrying
+        return retrying if self.estimated or not retrying else _failing(self._feed)
 
-def _moves(feed: Feed, errands: Sequence[Errand]) -> bool:
-    if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
-        return False
-    return bool(errands) or not feed.is_over or feed.deeds.filter(at__gt=timezone.now() - STIRRED).exists()
+    @cached_property
+    def errands(self) -> Sequence[Errand]:
+        """Those under way, and those that have just ended."""
+        if self._feed.status not in RETRIED_IN:
+            return []
+        recent = Q(ended_at=None) | Q(ended_at__gt=timezone.now() - STIRRED)
+        return list(self._feed.errands.filter(recent).order_by("id")[:ERRANDS_SHOWN])
+
+    @property
+    def can_retry(self) -> bool:
+        feed = self._feed
+        whole = any(e.kind == ErrandKind.RETRY and not e.group and not e.ended_at for e in self.errands)
+        return (
+            feed.failed > feed.invalid and not feed.rows_deleted and not whole and feed.status in RETRIED_IN
+        )
+
+    @cached_property
+    def moves(self) -> bool:
+        """The page asks again."""
+        feed = self._feed
+        if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
+            return False
+        stirred = timezone.now() - STIRRED
+        return bool(self.errands) or not feed.is_over or feed.deeds.filter(at__gt=stirred).exists()
+
+    @property
+    def poll(self) -> int:
+        """Seconds until the page asks again."""
+        return 1 if self._feed.status == FeedStatus.CHECKING or self._feed.total < 10_000 else 2
 
 
 def _retrying(feed: Feed) -> int:

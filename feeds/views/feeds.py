@@ -64,7 +64,7 @@ def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:
 
 def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
-    context: dict[str, object] = {"feed": feed, "live": queries.live(feed)}
+    context: dict[str, object] = {"feed": feed, "live": queries.Live(feed)}
     context["mails"] = queries.feed_mails(feed, request.user)
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         context["correction"] = CorrectionForm.of(feed)
@@ -73,7 +73,7 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
         context["preview"] = None if feed.missing else queries.preview(feed)
     else:
         context["chart"] = queries.chart(feed)
-        context["groups"] = queries.failed_groups(feed) if feed.failed and not feed.rows_deleted else None
+        context["groups"] = queries.failed_groups(feed)
         context["deeds"] = list(feed.deeds.select_related("user").order_by("-id")[:DEEDS_SHOWN])
     return render(request, "feeds/feed.html", context)
 
@@ -83,18 +83,15 @@ def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
     if request.GET.get("stage") != feed.stage:
         return HttpResponseClientRefresh()
-    context = {"feed": feed, "live": queries.live(feed), "chart": queries.chart(feed)}
+    context = {"feed": feed, "live": queries.Live(feed), "chart": queries.chart(feed)}
     return render(request, "feeds/_live.html", context)
 
 
 def groups(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """Why rows failed, while they do."""
     feed = queries.get_feed(request.user, feed_id)
-    context = {
-        "feed": feed,
-        "groups": queries.failed_groups(feed) if feed.failed and not feed.rows_deleted else None,
-    }
-    return render(request, "feeds/_groups.html", context | {"live": queries.live(feed)})
+    context = {"feed": feed, "groups": queries.failed_groups(feed), "live": queries.Live(feed)}
+    return render(request, "feeds/_groups.html", context)
 
 
 class Button(NamedTuple):

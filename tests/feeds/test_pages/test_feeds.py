@@ -241,6 +241,14 @@ def test_a_page_asks_the_database_few_questions(as_, owner, delivering, django_a
         browser.get(reverse("feeds:feed", args=[delivering.id]))
 
 
+def test_the_part_that_tells_why_rows_failed_reads_nothing_else(
+    as_, owner, delivering, django_assert_max_num_queries
+):
+    browser, url = as_(owner), reverse("feeds:reasons", args=[delivering.id])
+    with django_assert_max_num_queries(5):  # session, person, feed, rows, errands
+        assert "Why rows failed" in browser.get(url).text
+
+
 def test_a_ready_feed_shows_what_was_read_and_the_first_requests_without_secrets(
     as_, owner, make_feed, destination
 ):
