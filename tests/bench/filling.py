@@ -84,8 +84,8 @@ def _feed(name: str, owner: User, destination: Destination, *, rows: int = 0) ->
     now = timezone.now()
     Feed.objects.filter(id=feed.id).update(
         columns=COLUMNS, width=5, kept=[0, 1, 2, 3, 4], dialect={"delimiter": ",", "encoding": "utf-8"},
-        total=rows, pending=rows, invalid_by_code={}, mapping=MAPPING, mapping_name="Products, version 1", checked_at=now,
-        released_at=now - timedelta(days=1),
+        total=rows, pending=rows, invalid_by_code={}, mapping=MAPPING, mapping_name="Products, version 1",
+        checked_at=now, released_at=now - timedelta(days=1),
     )  # fmt: skip
     feed.refresh_from_db()
     return feed
