@@ -44,6 +44,7 @@ def make():
 
 def test_the_rate_and_the_time_left_are_those_of_the_last_rows(make):
     found = pace(make(100, total=1000))
+    assert found
     assert found.rate == pytest.approx(2.0, rel=0.05)
     assert found.left == pytest.approx(450, rel=0.05)
 
@@ -52,6 +53,7 @@ def test_of_many_rows_some_tell_the_rate_by_one_statement(make, django_assert_nu
     feed = make(600, total=1000)
     with django_assert_num_queries(1):
         found = pace(feed)
+    assert found
     assert found.rate == pytest.approx(2.0, rel=0.05)
 
 
@@ -62,12 +64,15 @@ def test_a_feed_that_stands_still_has_no_rate(make):
 def test_the_limit_of_the_destination_is_the_most_that_is_promised(make):
     feed = make(100, total=1000)
     feed.destination.rate = 0.5
-    assert pace(feed).left == pytest.approx(1800, rel=0.01)
+    found = pace(feed)
+    assert found
+    assert found.left == pytest.approx(1800, rel=0.01)
 
 
 def test_the_chart_draws_attempts_by_outcome_over_time(make):
     # Given a feed of which the last quarter failed
     found = chart(make(200, total=200, failed=range(151, 201)))
+    assert found
     assert (found.good, found.bad, found.estimated) == (150, 50, False)
     assert found.peak == pytest.approx(2.0, rel=0.2)
     assert found.ends - found.begins == 199 * EVERY
@@ -78,6 +83,7 @@ def test_the_chart_draws_attempts_by_outcome_over_time(make):
 
 def test_the_chart_of_many_rows_is_told_from_some_of_them(make):
     found = chart(make(960, total=960, failed=range(1, 481)))
+    assert found
     assert found.estimated
     assert (found.good, found.bad) == (480, 480)
 
