@@ -40,6 +40,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     )
 
 
+def not_shown(request: HttpRequest) -> HttpResponse:
+    return page(
+        405,
+        "There is nothing to see here",
+        "This address only takes what a button sends. Nothing was done.",
+        "Go back to the page with the button.",
+    )
+
+
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return page(
         403,

@@ -1,10 +1,23 @@
-"""What every page is sent with."""
+"""What every page is sent with, and what takes the place of a page that cannot be shown."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from config import error_pages
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -31,6 +44,20 @@ def content_security_policy(get_response: View) -> View:
     return respond
 
 
+def no_blank_page(get_response: View) -> View:
+    """An address that only takes what a button sends says so, should a browser come back to it."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        told = error_pages.not_shown(request)
+        told.headers["Allow"] = response.headers["Allow"]
+        return told
+
+    return respond
+
+
 def sign_in_again(get_response: View) -> View:
     """A page that was left open over night asks for a part of itself: the whole page goes to the login."""
 
@@ -38,7 +65,31 @@ def sign_in_again(get_response: View) -> View:
         response = get_response(request)
         login = resolve_url(settings.LOGIN_URL)
         if "HX-Request" in request.headers and response.headers.get("Location", "").startswith(login):
-            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+            again = HttpResponse(status=204, headers={"HX-Refresh": "true"})
+            again.cookies = response.cookies  # what is told at the sign-in
+            return again
         return response
 
     return respond
+
+
+class SignInFirst(LoginRequiredMiddleware):
+    """Who was signed out when they pressed a button is told, and led back to the page that has it."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        if request.method != "POST":
+            return super().handle_no_permission(request, view_func)
+        messages.warning(
+            request, "You were signed out meanwhile: nothing was done. Sign in, and do it once more."
+        )
+        return redirect_to_login(_page_before(request), self.get_login_url(view_func))
+
+
+def _page_before(request: HttpRequest) -> str:
+    """The page of ours whose button was pressed: what its form is sent to is often no page. Or the first."""
+    before = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure()):
+        return resolve_url(settings.LOGIN_REDIRECT_URL)
+    return urlunsplit(("", "", *urlsplit(before)[2:4], ""))

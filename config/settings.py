@@ -145,10 +145,11 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.middleware.sign_in_again",
     # Every page needs a login unless it says otherwise: none is left open by forgetting.
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "config.middleware.SignInFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.no_blank_page",
     "axes.middleware.AxesMiddleware",  # the last: it takes the place of the answer to a failed sign-in
 ]
 

@@ -1,4 +1,6 @@
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.views import PasswordResetView
 from django.urls import include, path
 
 from config import health
@@ -7,6 +9,12 @@ urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("admin/", admin.site.urls),
+    path(
+        "accounts/password_reset/",
+        # Not the address that the request names: anybody can write that.
+        PasswordResetView.as_view(extra_email_context={"base_url": settings.BASE_URL}),
+        name="password_reset",
+    ),
     path("accounts/", include("django.contrib.auth.urls")),
     path("", include("feeds.urls")),
 ]
