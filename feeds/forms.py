@@ -1,5 +1,6 @@
 """What people enter."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from django import forms
@@ -76,12 +77,12 @@ class UploadForm(forms.Form):
         assert isinstance(destination, forms.ModelChoiceField)  # noqa: S101
         destination.queryset = queries.visible_destinations(user)
 
-    def create_feeds(self, *, owner_id: int) -> list[Feed]:
-        """A feed of each file; raises FeedError, or OSError when it cannot be stored."""
+    def create_feeds(self, *, owner_id: int) -> Iterator[Feed]:
+        """A feed of each file, one after the other; raises OSError at the one that cannot be stored."""
         data = self.cleaned_data
         files: list[UploadedFile[Any]] = data["file"]
-        return [
-            create_feed(
+        for file in files:
+            yield create_feed(
                 content=file.chunks(),
                 name=file.name or "unnamed.csv",
                 destination=data["destination"],
@@ -89,8 +90,6 @@ class UploadForm(forms.Form):
                 owner_id=owner_id,
                 send_at_once=bool(data["send_at_once"]),
             )
-            for file in files
-        ]
 
 
 class MappingForm(forms.Form):

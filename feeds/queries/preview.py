@@ -101,7 +101,7 @@ def _first_rows(feed: Feed, bound: BoundMapping | None) -> tuple[list[Record], l
     counted = feed.invalid_by_code is not None
     position = None
     for _ in range(0, LOOKED_AT, STEP):
-        records, position = first_records(feed, STEP, position)
+        records, position = _next_records(feed, position, STEP)
         repeats = repeats_among(feed, bound, records) if bound else {}
         for record in records:
             refused = _refused(bound, record, repeats)
@@ -125,10 +125,12 @@ def _refused(bound: BoundMapping | None, record: Record, repeats: Mapping[int, R
     return None
 
 
-def first_records(
-    feed: Feed, limit: int, start: Position | None = None
-) -> tuple[list[Record], Position | None]:
-    """The next rows of the file, and the position after them; none when it was cleared away."""
+def first_records(feed: Feed, limit: int) -> list[Record]:
+    """The first rows of the file; none when it was cleared away."""
+    return _next_records(feed, None, limit)[0]
+
+
+def _next_records(feed: Feed, start: Position | None, limit: int) -> tuple[list[Record], Position | None]:
     if not feed.columns or not feed.plain_path.exists():
         return [], None
     return read_rows(feed, start, limit)

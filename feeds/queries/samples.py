@@ -35,7 +35,7 @@ class Sample:
 
 def sample_of(feed: Feed) -> Sample:
     """The first rows of a feed's file; none when it was cleared away."""
-    records = [record for record in first_records(feed, LOOKED_AT)[0] if not record.error]
+    records = [record for record in first_records(feed, LOOKED_AT) if not record.error]
     return Sample(feed.columns, records, feed.destination, feed.aliases)
 
 

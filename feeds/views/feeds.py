@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from feeds import commands, errands, queries
-from feeds.errors import FeedError, WrongState
+from feeds.errors import WrongState
 from feeds.forms import CorrectionForm, UploadForm
 from feeds.models import Feed, FeedStatus
 from feeds.views.access import SignedIn, text_of
@@ -38,21 +38,31 @@ def list_feeds(request: SignedIn) -> HttpResponse:
 def upload(request: SignedIn) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None, user=request.user)
     if request.method == "POST" and form.is_valid():
+        feeds: list[Feed] = []
         try:
-            feeds = form.create_feeds(owner_id=request.user.pk)
-        except FeedError as exc:
-            form.add_error(None, str(exc))
+            feeds.extend(form.create_feeds(owner_id=request.user.pk))
         except OSError as exc:
-            form.add_error(
-                None,
-                f"The file could not be stored ({exc.strerror or exc}). Nothing of it was kept and nothing "
-                f"is sent. Ask an admin to make room, then upload it again.",
-            )
+            form.add_error(None, _not_stored(exc, feeds))
         else:
             return _after_upload(request, feeds)
     status = 422 if form.is_bound and form.errors and not request.htmx else 200
     context = {"form": form, "newcomer": not queries.visible_feeds(request.user).exists()}
     return render(request, "feeds/upload.html", context, status=status)
+
+
+def _not_stored(error: OSError, stored: list[Feed]) -> str:
+    """What is told of files of which not all could be stored: else those that were would be sent twice."""
+    why = error.strerror or error
+    if not stored:
+        return (
+            f"The file could not be stored ({why}). Nothing of it was kept and nothing is sent. "
+            f"Ask an admin to make room, then upload it again."
+        )
+    names = ", ".join(feed.name for feed in stored)
+    return (
+        f"These are uploaded: {names}. What follows them could not be stored ({why}), and nothing of it was "
+        f"kept. Ask an admin to make room, then upload only the rest again."
+    )
 
 
 def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:

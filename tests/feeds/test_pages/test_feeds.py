@@ -80,6 +80,25 @@ def test_a_full_disk_is_told_in_the_form_and_nothing_is_half_written(
     assert not stored_files(settings)
 
 
+def test_of_several_files_those_that_were_stored_before_the_disk_was_full_are_named(
+    as_, owner, destination, monkeypatch
+):
+    blocks = commands._blocks
+
+    def full_after_the_first(content):
+        if Feed.objects.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return blocks(content)
+
+    monkeypatch.setattr(commands, "_blocks", full_after_the_first)
+    answer = upload(as_(owner), destination, csv_file("a.csv"), csv_file("b.csv"), csv_file("c.csv"))
+
+    assert answer.status_code == 422
+    assert "These are uploaded: a.csv." in answer.text
+    assert "upload only the rest again" in answer.text
+    assert [feed.name for feed in Feed.objects.all()] == ["a.csv"]
+
+
 def test_a_disk_that_is_full_while_the_upload_is_received_gives_a_plain_page(
     as_, owner, destination, monkeypatch
 ):
