@@ -1,5 +1,5 @@
 """The few mails that Rowpost sends: one when every row was tried, one when a feed has ended, one when its
-destination is paused or resumed. Never one for a single row.
+destination is paused or resumed, one when work of one kind is parked. Never one for a single row.
 
 Of each mail about a feed a record is kept, in the transaction that settles its handling: what was sent to
 whom, or why it could not be.
@@ -14,11 +14,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from deliveries.events import DestinationPaused, DestinationResumed
 from feeds.events import FeedCompleted, FeedRejected, FeedTried
-from feeds.models import Feed, FeedStatus, Mail
+from feeds.models import ErrandKind, Feed, FeedStatus, Mail
+from outbox.models import Handling, OutboxEvent
 from outbox.notices import HandlingParked
 from outbox.outcomes import Defer, NextStep, Outcome
 from outbox.queries import latest_due
@@ -92,14 +94,34 @@ def tell_owner(event: FeedNews) -> Callable[[], Outcome] | Outcome:
 def tell_admins(event: AdminNews) -> None:
     admins = get_user_model().objects.filter(is_staff=True, is_active=True)
     if isinstance(event, HandlingParked):
-        subject = f"Parked: {event.handler}"
-        text = (
-            f"{event.handler} gave up on one event and keeps it for you.\n\n{event.message}\n\n"
-            f"Once the cause is mended, retry it: manage.py outbox retry --handler {event.handler}\n"
-        )
+        if _is_told(event):
+            return
+        subject, text = _about_parked(event)
     else:
+        # Whoever has feeds on their way there is told of these.
+        admins = admins.exclude(id__in=_under_way(event).values("owner"))
         subject, text = _about_destination(event)
     _send((admin.email for admin in admins), subject, text)
+
+
+def _is_told(event: HandlingParked) -> bool:
+    """Another of its group is parked: one mail tells of all that a person has not looked after yet."""
+    group = Handling.objects.parked().filter(
+        subscription__handler=event.handler,
+        error__exception=event.exception,
+        error__place=event.place,
+        error__handler=event.handler,
+    )
+    return group.filter(id__lt=event.handling_id).exists()
+
+
+def _about_parked(event: HandlingParked) -> tuple[str, str]:
+    return (
+        f"Parked: {event.handler}",
+        f"{event.handler} gave up and keeps the work for you. Of more that fails in the same way you get no "
+        f"further mail.\n\n{event.message}\n\n"
+        f"Once the cause is mended, retry all of it: {settings.BASE_URL}/overview/\n",
+    )
 
 
 def _is_too_early(event: FeedNews) -> bool:
@@ -113,20 +135,37 @@ def _is_too_early(event: FeedNews) -> bool:
 
 def _next_letter(event: FeedNews) -> Letter | None:
     """To the first owner who has not been told."""
-    untold = Feed.objects.select_related("owner").exclude(mails__event_id=event.id)
     if isinstance(event, DestinationPaused | DestinationResumed):
-        under_way = untold.filter(
-            destination_id=event.destination_id,
-            status__in=(FeedStatus.DELIVERING, FeedStatus.PAUSED),
-            owner__isnull=False,
-        )
-        feeds = list(under_way.order_by("owner_id", "id"))
+        waiting = _under_way(event).exclude(mails__event_id=event.id)
+        feeds = list(waiting.select_related("owner").order_by("owner_id", "id"))
         theirs = [feed for feed in feeds if feed.owner_id == feeds[0].owner_id]
         return _letter(event, theirs, *_about_destination(event))
+    untold = Feed.objects.select_related("owner").exclude(mails__event_id=event.id)
     feed = untold.filter(id=event.correlation_id).first()
     if feed is None or (isinstance(event, FeedTried) and feed.pending == 0):
         return None  # the mail about its end says it all
+    if isinstance(event, FeedCompleted) and _only_edited(feed, event):
+        return None
     return _letter(event, [feed], *_about_feed(event, feed))
+
+
+def _under_way(event: DestinationPaused | DestinationResumed) -> QuerySet[Feed]:
+    return Feed.objects.filter(
+        destination_id=event.destination_id,
+        status__in=(FeedStatus.DELIVERING, FeedStatus.PAUSED),
+        owner__isnull=False,
+    )
+
+
+def _only_edited(feed: Feed, event: FeedCompleted) -> bool:
+    """All that this round sent are single rows, which a person changed on their pages."""
+    rounds = OutboxEvent.objects.filter(conversation_id=feed.id, correlation_id=feed.id, type="FeedCompleted")
+    before = rounds.filter(occurrence=event.occurrence - 1).first()
+    if before is None:
+        return False
+    since = before.occurred_at
+    retried = feed.errands.filter(kind=ErrandKind.RETRY).exclude(ended_at__lte=since)
+    return feed.deeds.filter(what="edited", at__gt=since).exists() and not retried.exists()
 
 
 def _letter(event: FeedNews, feeds: Sequence[Feed], subject: str, text: str) -> Letter | None:

@@ -14,9 +14,11 @@ from django.utils import timezone
 from deliveries.commands import add_destination
 from deliveries.events import DestinationPaused
 from feeds import handlers
+from feeds.commands import note_deed
 from feeds.events import FeedCompleted, FeedRejected, FeedTried
-from feeds.models import Feed, FeedStatus, Mail
-from outbox.models import Handling, State, Subscription, uuid7
+from feeds.models import Errand, ErrandKind, Feed, FeedStatus, Mail
+from outbox.models import Error, Handling, State, Subscription, uuid7
+from outbox.notices import HandlingParked
 from outbox.outcomes import Defer, NextStep
 from outbox.publishing import publish
 
@@ -242,3 +244,79 @@ def test_a_mail_that_waits_for_its_server_is_told_too(make, olga, client, state,
     assert told in page
     assert "Authentication required" not in page, "that is for admins"
     assert not Mail.objects.exists()
+
+
+def pause_of(destination):
+    return DestinationPaused(
+        correlation_id=uuid7(), destination_id=destination.id, name="shop", reason="401.", id=5
+    )
+
+
+def test_an_admin_with_feeds_on_their_way_is_told_once_that_their_destination_is_paused(
+    make, olga, destination
+):
+    User.objects.filter(id=olga.id).update(is_staff=True)
+    User.objects.create_user("anna", "anna@example.com", is_staff=True)
+    make()
+    handle(pause_of(destination))
+    handlers.notify_admins(pause_of(destination))
+    assert sorted(sent.to for sent in mail.outbox) == [["anna@example.com"], ["olga@example.com"]]
+
+
+@pytest.fixture
+def park(make):
+    subscription, _ = Subscription.objects.get_or_create(
+        event_type="DeliverySucceeded", handler="feeds.track_progress"
+    )
+
+    def park(feed, place):
+        error, _ = Error.objects.get_or_create(
+            handler=subscription.handler, exception="KeyError", place=place
+        )
+        with transaction.atomic():
+            [event_id] = publish(completed(feed))
+        handling = Handling.objects.create(
+            event_id=event_id,
+            subscription=subscription,
+            state=State.PARKED,
+            error=error,
+            lane_id=feed.lane_id,
+        )
+        told = {"exception": "KeyError", "place": place, "message": "KeyError: 'x'"}
+        return about(HandlingParked, feed, handling_id=handling.id, handler=subscription.handler, **told)
+
+    return park
+
+
+def test_admins_get_one_mail_about_all_that_is_parked_alike(make, park):
+    User.objects.create_user("anna", "anna@example.com", is_staff=True)
+    feed = make()
+    alike, other = [park(feed, "tracking.py:12") for _ in range(40)], park(feed, "tracking.py:99")
+    for event in [*alike, other]:
+        handlers.notify_admins(event)
+    assert len(mail.outbox) == 2
+    assert "/overview/" in mail.outbox[0].body
+
+    Handling.objects.filter(error__place="tracking.py:12").delete()  # somebody had them run again
+    handlers.notify_admins(park(feed, "tracking.py:12"))
+    assert len(mail.outbox) == 3
+
+
+def complete_round(feed, round_):
+    event = completed(feed, occurrence=round_, id=None)
+    with transaction.atomic():
+        [event_id] = publish(event)
+    handle(completed(feed, occurrence=round_, id=event_id))
+    return len(mail.outbox)
+
+
+def test_nobody_gets_a_mail_for_each_row_that_they_mend(make, olga):
+    feed = make(status=FeedStatus.COMPLETED, pending=0, failed=1000)
+    assert complete_round(feed, 1) == 1
+    for round_ in (2, 3):
+        note_deed(feed.id, user_id=olga.id, what="edited", detail="row 7")
+        assert complete_round(feed, round_) == 1
+    # A retry of what failed is another thing, also beside a row that is edited
+    note_deed(feed.id, user_id=olga.id, what="edited", detail="row 8")
+    Errand.objects.create(feed=feed, kind=ErrandKind.RETRY, ended_at=timezone.now())
+    assert complete_round(feed, 4) == 2
