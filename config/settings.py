@@ -229,7 +229,7 @@ STORAGES = {
 FILE_UPLOAD_TEMP_DIR = None
 FILE_UPLOAD_HANDLERS = ["feeds.uploads.FeedUploadHandler"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 15_000  # a mapping of 1,000 columns, in a form with 12 inputs for each
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 15_000  # a mapping of 1,000 columns, in a form with 13 inputs for each
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 try:

@@ -14,6 +14,7 @@ FIELD_NAMES = (
     "kind", "column", "value", "to", "type", "decimal", "thousands", "yes", "no", "format", "by", "empty",
 )  # fmt: skip
 STARTED_WITH = 30  # columns of a file that a new mapping begins with
+LONGEST_NUMBER = 9  # digits
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Editor:
     draft: Draft | None
     text: str = ""
     problem: str = ""  # what is wrong, where it is not said beside a field
-    fresh_field: int = 0  # the number of the field, or the rule, that was just added, to be gone on with
+    fresh_field: int = 0  # number of the field, or the rule, that was just added, to be gone on with
     fresh_rule: int = 0
 
     @classmethod
@@ -84,17 +85,15 @@ class Editor:
 
     def _change(self, draft: Draft, verb: str, what: str) -> None:
         if verb == "add":
-            draft.fields.append(DraftField(column=what, to=what))
-            self.fresh_field = len(draft.fields)
+            self.fresh_field = draft.add_field(DraftField(column=what, to=what))
         elif verb == "constant":
-            draft.fields.append(DraftField("constant"))
-            self.fresh_field = len(draft.fields)
+            self.fresh_field = draft.add_field(DraftField("constant"))
         elif verb == "rule":
-            draft.rules.append(DraftRule())
-            self.fresh_rule = len(draft.rules)
-        elif verb in ("remove", "unrule") and what.isdecimal():
-            parts: list[DraftField] | list[DraftRule] = draft.fields if verb == "remove" else draft.rules
-            del parts[int(what) : int(what) + 1]
+            self.fresh_rule = draft.add_rule()
+        elif verb == "remove":
+            draft.fields = [each for each in draft.fields if str(each.number) != what]
+        elif verb == "unrule":
+            draft.rules = [each for each in draft.rules if str(each.number) != what]
 
 
 def text_of(document: object) -> str:
@@ -103,12 +102,19 @@ def text_of(document: object) -> str:
 
 def _draft(post: QueryDict) -> Draft:
     columns = [post.getlist(f"field-{name}") for name in FIELD_NAMES]
-    fields = [DraftField(**dict(zip(FIELD_NAMES, row, strict=True))) for row in zip(*columns, strict=False)]
+    fields = [
+        DraftField(number=_number(number), **dict(zip(FIELD_NAMES, row, strict=True)))
+        for number, *row in zip(post.getlist("field-number"), *columns, strict=False)
+    ]
     required, unique = (set(post.getlist(f"rule-{name}")) for name in ("required", "unique"))
-    texts = zip(*(post.getlist(f"rule-{name}") for name in ("column", "pattern", "one_of")), strict=False)
+    texts = (post.getlist(f"rule-{name}") for name in ("number", "column", "pattern", "one_of"))
     rules = [
-        DraftRule(column, str(i) in required, pattern, one_of, str(i) in unique)
-        for i, (column, pattern, one_of) in enumerate(texts)
+        DraftRule(column, number in required, pattern, one_of, number in unique, _number(number))
+        for number, column, pattern, one_of in zip(*texts, strict=False)
     ]
     named = {name: post.get(name, "") for name in ("method", "path", "content_type")}
     return Draft(**named, fields=fields, rules=rules)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < LONGEST_NUMBER else 0

@@ -5,7 +5,7 @@ wrong with it. Which documents a form can hold is found the same way: those that
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -50,6 +50,7 @@ class DraftField:
     format: str = ""
     by: str = ""
     empty: str = "text"
+    number: int = 0  # by which the page and its sentences call it; 0: it has none yet
     problem: str = ""
 
     @property
@@ -92,6 +93,7 @@ class DraftRule:
     pattern: str = ""
     one_of: str = ""  # a line for each value
     unique: bool = False
+    number: int = 0
     problem: str = ""
 
     def spec(self) -> dict[str, object]:
@@ -113,6 +115,21 @@ class Draft:
     content_type: str = ""
     fields: list[DraftField] = field(default_factory=list)
     rules: list[DraftRule] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _give_numbers(self.fields)
+        _give_numbers(self.rules)
+
+    def add_field(self, added: DraftField) -> int:
+        """Returns its number."""
+        self.fields.append(added)
+        _give_numbers(self.fields)
+        return added.number
+
+    def add_rule(self) -> int:
+        self.rules.append(DraftRule())
+        _give_numbers(self.rules)
+        return self.rules[-1].number
 
     @classmethod
     def of(cls, document: object) -> Self:
@@ -168,7 +185,7 @@ class Draft:
     def worded(self, problem: str) -> str:
         """A complaint as it is said away from its field."""
         found = self._blamed(problem)
-        return f"Field {found[0] + 1}: {found[1]}" if found else problem
+        return f"Field {self.fields[found[0]].number}: {found[1]}" if found else problem
 
     def _blamed(self, problem: str) -> tuple[int, str] | None:
         """Which field a complaint is of, and what it says of it. The document leaves blank ones out."""
@@ -178,10 +195,19 @@ class Draft:
         filled = [index for index, each in enumerate(self.fields) if not each.is_blank]
         return filled[int(match[1])], _sentence(problem[match.end() :])
 
-    def unused(self, columns: list[str]) -> Iterator[str]:
-        """Those of the columns that no field takes."""
+    def picks(self, columns: list[str]) -> Iterator[tuple[str, bool]]:
+        """The columns to pick from, each with whether a field takes it already."""
         taken = {each.column for each in self.fields}
-        return (column for column in dict.fromkeys(columns) if column.strip() and column not in taken)
+        return ((column, column in taken) for column in dict.fromkeys(columns) if column.strip())
+
+
+def _give_numbers(parts: Sequence[DraftField | DraftRule]) -> None:
+    """A number stays with its part while others come and go, as the page does not count them anew."""
+    last = max((part.number for part in parts), default=0)
+    for part in parts:
+        if not part.number:
+            last += 1
+            part.number = last
 
 
 def _sentence(text: str) -> str:

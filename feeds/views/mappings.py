@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from feeds import commands, queries
 from feeds.forms import MappingForm
 from feeds.mapping import MappingError
-from feeds.mapping.draft import DECIMALS, THOUSANDS
+from feeds.mapping.draft import DECIMALS, THOUSANDS, DraftField, DraftRule
 from feeds.mapping.spec import METHODS
 from feeds.mapping_editor import Editor
 from feeds.models import Feed
@@ -31,6 +31,9 @@ CHOICES = {
     "empties": EMPTY.items(),
     "decimals": [(sign, SIGNS[sign]) for sign in DECIMALS],
     "thousands": [(sign, SIGNS[sign]) for sign in THOUSANDS],
+    "blank_field": DraftField(),
+    "blank_constant": DraftField("constant"),
+    "blank_rule": DraftRule(),
 }
 
 
@@ -112,12 +115,13 @@ def _samples(request: SignedIn, editor: Editor) -> dict[str, object]:
     """What the page offers to show the mapping on, and the columns to pick from."""
     sample = _sample(request)
     columns = list(dict.fromkeys(sample.columns)) if sample else []
+    draft = editor.draft
     return {
         "feeds": queries.sample_feeds(request.user),
         "feed": _feed(request),
         "pasted": request.POST.get("pasted", ""),
         "columns": columns,
-        "unused": list(editor.draft.unused(columns))[:PICKED_FROM] if editor.draft else [],
+        "picks": list(draft.picks(columns))[: PICKED_FROM + len(draft.fields)] if draft else [],
     }
 
 

@@ -43,6 +43,48 @@
     for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
   });
 
+  // Parts of a mapping come and go within the page: an answer would take the place of what is being typed.
+  function addPart(parts, verb, column) {
+    const list = parts.querySelector(".parts");
+    const numbers = Array.from(list.querySelectorAll("[name$='-number']"), (input) => Number(input.value));
+    const fresh = document.createElement("template");
+    fresh.innerHTML = parts.querySelector(`template[data-adds='${verb}']`).innerHTML
+      .replaceAll("NUMBER", Math.max(0, ...numbers) + 1);
+    list.append(fresh.content);
+    for (const name of column ? ["field-column", "field-to"] : []) {
+      list.lastElementChild.querySelector(`[name='${name}']`).value = column;
+    }
+    list.lastElementChild.querySelector("input:not([type=hidden])").focus();
+  }
+
+  function removePart(parts, part) {
+    const beside = part.nextElementSibling || part.previousElementSibling;
+    part.remove();
+    (beside || parts).querySelector(beside ? ".remove" : ".picks button:not([hidden])").focus();
+  }
+
+  function showPicks() {
+    const taken = new Set(Array.from(document.querySelectorAll("[name='field-column']"), (input) => input.value));
+    for (const pick of document.querySelectorAll(".pick")) {
+      pick.hidden = taken.has(pick.value.slice("add:".length));
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-parts] button[name='do']");
+    if (!button) return;
+    event.preventDefault();
+    const parts = button.closest("[data-parts]");
+    const [verb, ...column] = button.value.split(":");
+    if (button.matches(".remove")) removePart(parts, button.closest("li"));
+    else addPart(parts, verb, column.join(":"));
+    parts.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.closest("[data-parts]")) showPicks();
+  });
+  document.addEventListener("htmx:afterSettle", showPicks);
+
   // One question before what cannot be taken back, and no second submit of the same form.
   document.addEventListener("submit", (event) => {
     const form = event.target;

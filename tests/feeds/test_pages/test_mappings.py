@@ -11,6 +11,7 @@ from feeds.models import Mapping
 pytestmark = pytest.mark.django_db
 
 NAMES = [
+    "number",
     "kind",
     "column",
     "value",
@@ -27,14 +28,19 @@ NAMES = [
 BLANK = dict.fromkeys(NAMES, "") | {"kind": "column", "type": "text", "decimal": ".", "empty": "text"}
 
 
-def filled(*fields, rules=(), **more):
+def numbered(parts):
+    return [{"number": str(n)} | part for n, part in enumerate(parts, start=1)]
+
+
+def filled(*parts, rules=(), **more):
     """What a browser posts of the form."""
     data: dict[str, Any] = {"as": "form", "name": "Products", "method": "", "path": "", "content_type": ""}
+    fields, rules = numbered(parts), numbered(rules)
     data |= {f"field-{name}": [(BLANK | field)[name] for field in fields] for name in NAMES}
-    for name in ("column", "pattern", "one_of"):
+    for name in ("number", "column", "pattern", "one_of"):
         data[f"rule-{name}"] = [rule.get(name, "") for rule in rules]
     for name in ("required", "unique"):
-        data[f"rule-{name}"] = [str(i) for i, rule in enumerate(rules) if rule.get(name)]
+        data[f"rule-{name}"] = [rule["number"] for rule in rules if rule.get(name)]
     return data | more
 
 
@@ -85,10 +91,23 @@ def test_parts_are_added_and_removed_by_buttons_and_nothing_is_stored(as_, owner
     assert 'value="name" list="columns"' in press("add:name", SKU)
     assert 'aria-label="Field 2"' in press("constant", SKU)
     assert 'aria-label="Rule 1"' in press("rule", SKU)
-    assert 'aria-label="Field 2"' not in press("remove:0", SKU, PRICE)
-    assert 'aria-label="Rule 1"' not in press("unrule:0", SKU, rules=[{"column": "a"}])
+    assert 'aria-label="Field 2"' not in press("remove:2", SKU, PRICE)
+    assert 'aria-label="Rule 1"' not in press("unrule:1", SKU, rules=[{"column": "a"}])
     assert 'aria-label="Field 1"' in press("remove:7", SKU)
     assert not Mapping.objects.exists()
+
+
+def test_a_part_keeps_its_number_while_others_go_and_a_complaint_calls_it_by_that(as_, owner, make_feed):
+    make_feed()
+    fields = [SKU | {"number": "2"}, {"column": "name", "type": "date", "number": "5"}]
+    rules = [{"column": "sku", "number": "3", "unique": True}, {"column": "name", "number": "4"}]
+    page = as_(owner).post(reverse("feeds:add_mapping"), filled(*fields, rules=rules, do="add")).text
+
+    for label in ("Field 2", "Field 5", "Field 6", "Rule 3", "Rule 4"):
+        assert f'aria-label="{label}"' in page
+    assert "Field 5: Format is empty" in page
+    assert 'name="rule-unique" value="3" checked' in page
+    assert 'name="rule-unique" value="4" checked' not in page
 
 
 def test_the_requests_are_shown_without_a_script_too(as_, owner, make_feed):
@@ -161,7 +180,7 @@ def test_a_stored_mapping_opens_in_the_form_or_says_why_it_cannot(as_, owner):
 
     page = browser.get(reverse("feeds:mapping", args=["plain"])).text
     assert 'id="column-1" value="sku"' in page
-    assert 'name="rule-unique" value="0" checked' in page
+    assert 'name="rule-unique" value="1" checked' in page
     assert 'name="document"' in browser.get(reverse("feeds:mapping", args=["plain"]) + "?as=json").text
     page = browser.get(reverse("feeds:mapping", args=["shaped"])).text
     assert "It has a JSON template (body), which the form does not show. So it is shown as JSON." in page
