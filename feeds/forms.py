@@ -170,9 +170,9 @@ class CorrectionForm(forms.Form):
     )
 
     @classmethod
-    def of(cls, feed: Feed) -> Self:
-        """The form with what was said before."""
-        said = dict(feed.said)
+    def of(cls, feed: Feed, **proposed: str) -> Self:
+        """The form with what was said before, or is proposed."""
+        said = feed.said | proposed
         if said.get("delimiter") == "\t":
             said["delimiter"] = "tab"
         if "has_header" in said:

@@ -1,7 +1,7 @@
 """What the pages read. Nothing here walks a whole feed: pages are read by key, samples tell of the rest,
 and counts come from the feed's own ledger."""
 
-from feeds.queries.columns import aliases_of, missing_columns
+from feeds.queries.columns import aliases_of, missing_columns, whole_line
 from feeds.queries.destinations import get_destination, health, sample_request, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
@@ -49,4 +49,5 @@ __all__ = [
     "throughput",
     "visible_destinations",
     "visible_feeds",
+    "whole_line",
 ]

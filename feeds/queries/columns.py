@@ -6,8 +6,11 @@ from difflib import SequenceMatcher
 
 from feeds.mapping import Columns, Mapping, fold
 from feeds.models import Alias, Feed
+from feeds.queries.preview import DELIMITERS, first_records
+from feeds.reading import Dialect
 
 LIKELY = 0.6  # of 1: from this likeness on, a column is proposed
+SAID = (",", ";", "\t", "|")  # delimiters that people can choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,31 @@ class Missing:
     name: str
     choices: Sequence[str]  # the file's unused columns, the most similar first
     likely: str  # the one that is proposed, or ""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeLine:
+    """A line of a file that was read as one cell, though it looks like several."""
+
+    text: str
+    delimiter: str  # that probably stands between them
+
+    @property
+    def delimiters(self) -> str:
+        return f"{DELIMITERS[self.delimiter]}s"
+
+
+def whole_line(feed: Feed) -> WholeLine | None:
+    """Why a file with one column lacks others: the delimiter is wrong, as its first line shows."""
+    if not feed.missing or len(feed.columns) != 1:
+        return None
+    dialect = Dialect.from_json(feed.dialect)
+    text = feed.columns[0]
+    if not dialect.has_header:
+        text = next((record.cells[0] for record in first_records(feed, 1) if record.cells), "")
+    times = {delimiter: text.count(delimiter) for delimiter in SAID if delimiter != dialect.delimiter}
+    likely = max(times, key=lambda delimiter: times[delimiter])
+    return WholeLine(text, likely) if times[likely] else None
 
 
 def missing_columns(feed: Feed) -> list[Missing]:

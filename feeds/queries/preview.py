@@ -23,7 +23,7 @@ FIRST_ROWS = 8
 ODD_ROWS = 10
 REQUESTS = 3
 
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ", ": "comma and space", "": "none"}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ", ": "comma and space", "": "none"}
 HIDDEN = "••••••••"
 
 
@@ -138,7 +138,7 @@ def _next_records(feed: Feed, start: Position | None, limit: int) -> tuple[list[
 
 def _facts(feed: Feed) -> list[tuple[str, str]]:
     dialect = Dialect.from_json(feed.dialect)
-    delimiter = _DELIMITERS.get(dialect.delimiter, dialect.delimiter)
+    delimiter = DELIMITERS.get(dialect.delimiter, dialect.delimiter)
     header = "first line" if dialect.has_header else "none; columns are numbered"
     if dialect.has_header and dialect.preamble:
         header = f"line {dialect.preamble + 1}"

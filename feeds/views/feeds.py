@@ -77,8 +77,10 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     context: dict[str, object] = {"feed": feed, "live": queries.Live(feed)}
     context["mails"] = queries.feed_mails(feed, request.user)
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
-        context["correction"] = CorrectionForm.of(feed)
-        context["missing"] = queries.missing_columns(feed)
+        whole = queries.whole_line(feed)
+        proposed = {"delimiter": whole.delimiter} if whole else {}
+        context["correction"] = CorrectionForm.of(feed, **proposed)
+        context |= {"missing": queries.missing_columns(feed), "whole_line": whole}
     if feed.status == FeedStatus.READY:
         context["preview"] = None if feed.missing else queries.preview(feed)
     else:

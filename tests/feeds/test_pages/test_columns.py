@@ -35,6 +35,39 @@ def test_the_page_names_the_missing_column_and_proposes_the_most_similar(as_, ow
     assert "do/send/" not in page
 
 
+@pytest.mark.parametrize("status", [FeedStatus.READY, FeedStatus.REJECTED])
+@pytest.mark.parametrize(
+    ("dialect", "columns"),
+    [
+        ({"delimiter": ";"}, ["sku,name,price"]),
+        ({"delimiter": ";", "has_header": False}, ["column_1"]),
+        ({"delimiter": ""}, ["sku,name,price"]),
+    ],
+)
+def test_lines_that_were_read_as_one_cell_bring_up_the_delimiter(
+    as_, owner, make_feed, status, dialect, columns
+):
+    named = {"mapping_name": "products, version 1", "mapping": DOCUMENT, "missing": ["sku", "selling price"]}
+    read = {"dialect": dialect | {"encoding": "utf-8"}, "columns": columns, "width": 1, "kept": [0]}
+    feed = make_feed(status, said={"delimiter": ";"}, **named, **read)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+
+    assert "The file seems to have one column only, so nothing was sent" in page
+    assert "<code>sku,name,price</code>. Are commas between its cells?" in page
+    assert '<option value="," selected>Comma</option>' in page
+    assert page.count('name="delimiter"') == 1
+    assert "from now on" not in page
+
+
+def test_a_file_that_really_has_one_column_is_asked_about_it(as_, owner, make_feed):
+    named = {"mapping_name": "products, version 1", "mapping": DOCUMENT, "missing": ["selling price"]}
+    feed = make_feed(columns=["price"], width=1, kept=[0], **named)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+
+    assert "A column is missing, so nothing was sent" in page
+    assert '<option value="price" selected>' in page
+
+
 def test_a_page_that_was_left_open_cannot_send_it(as_, owner, asking):
     feed = asking()
     page = as_(owner).post(reverse("feeds:act", args=[feed.id, "send"]), follow=True).text
