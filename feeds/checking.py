@@ -49,14 +49,23 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
             "width": len(names),
             "kept": kept,
         }
-        feed.columns, feed.aliases = columns, _aliases(feed, columns, confirmed)
+        bound = fitted(feed, columns, confirmed)
         fields |= {"aliases": feed.aliases, "missing": []}
-        return Checked(fields | _counted(feed, dialect, bound_mapping(feed), kept, len(names)))
+        return Checked(fields | _counted(feed, dialect, bound, kept, len(names)))
     except MissingColumns as exc:
         fields["missing"] = list(exc.columns)
         return _unsent(feed, fields, exc)
     except (Unreadable, MappingError) as exc:
         return Checked(fields, rejection=str(exc))
+
+
+def fitted(feed: Feed, columns: list[str], confirmed: Sequence[tuple[str, str]]) -> BoundMapping:
+    """The feed's mapping for the columns of its file, which the feed is given, with what they are aliases of.
+
+    Raises MappingError when they do not fit.
+    """
+    feed.columns, feed.aliases = columns, _aliases(feed, columns, confirmed)
+    return bound_mapping(feed)
 
 
 def _aliases(feed: Feed, columns: Sequence[str], confirmed: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,11 +55,12 @@ def create_feed(
     owner_id: int | None = None,
     send_at_once: bool = False,
     refuse_duplicate: bool = False,
+    inspect: Callable[[Feed], None] | None = None,
 ) -> Feed:
     """Stores the file, then the feed with its FeedCreated in one transaction.
 
-    An upload that this returns is never lost. Raises DuplicateFile when asked to, OSError when the
-    disk is full; then nothing is left behind.
+    An upload that this returns is never lost. Raises DuplicateFile when asked to, whatever `inspect` raises
+    of the stored file, OSError when the disk is full; then nothing is left behind.
     """
     feed = Feed(
         id=uuid7(),
@@ -77,6 +78,8 @@ def create_feed(
                 f"The same file was sent to {destination.name} before, as feed {earlier.id} "
                 f"on {earlier.created_at:%Y-%m-%d at %H:%M} UTC. Nothing is sent again."
             )
+        if inspect:
+            inspect(feed)
         with transaction.atomic():
             feed.lane_id = deliveries.open_group(feed.id, destination)
             feed.save(force_insert=True)

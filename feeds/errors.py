@@ -9,6 +9,10 @@ class DuplicateFile(FeedError):
     """the same file was sent before and the sender asked not to send it twice."""
 
 
+class Unsendable(FeedError):
+    """the first look at a file shows that nothing of it can be sent; the text says why."""
+
+
 class WrongState(FeedError):
     """a feed is not in a state in which this can be done."""
 

@@ -3,6 +3,7 @@
 A library of its own: it knows no database, no Django and no feed.
 """
 
+from feeds.reading.beginning import Beginning, read_beginning
 from feeds.reading.dialect import Dialect
 from feeds.reading.errors import Unreadable
 from feeds.reading.header import read_header
@@ -10,11 +11,12 @@ from feeds.reading.normalising import Normalised, normalise
 from feeds.reading.parsing import FIELD_LIMIT, MAX_COLUMNS, Record
 from feeds.reading.records import Position, read_chunk, read_records
 from feeds.reading.sniffing import detect_dialect
-from feeds.reading.surveying import InvalidRow, Survey, sha256, survey
+from feeds.reading.surveying import InvalidRow, Survey, no_rows, sha256, survey
 
 __all__ = [
     "FIELD_LIMIT",
     "MAX_COLUMNS",
+    "Beginning",
     "Dialect",
     "InvalidRow",
     "Normalised",
@@ -23,7 +25,9 @@ __all__ = [
     "Survey",
     "Unreadable",
     "detect_dialect",
+    "no_rows",
     "normalise",
+    "read_beginning",
     "read_chunk",
     "read_header",
     "read_records",

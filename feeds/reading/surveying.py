@@ -65,9 +65,15 @@ def survey(
         invalid += len(bad)
         samples += [InvalidRow(r.number, r.line, r.code, r.error) for r in bad[: SAMPLES - len(samples)]]
     if not total:
-        sentence = "The file has a header but no rows." if dialect.has_header else "The file is empty."
-        raise Unreadable("header_only" if dialect.has_header else "empty", sentence)
+        raise no_rows(dialect)
     return Survey(columns, total, invalid, tuple(samples), tuple(_notes(dialect, len(columns))))
+
+
+def no_rows(dialect: Dialect) -> Unreadable:
+    """Why a file is not read that has none."""
+    if dialect.has_header:
+        return Unreadable("header_only", "The file has a header but no rows.")
+    return Unreadable("empty", "The file is empty.")
 
 
 def sha256(path: Path, *, progress: Callable[[], None] = no_progress) -> str:

@@ -70,6 +70,35 @@ def test_a_file_that_cannot_be_read_is_rejected(
     assert_books_closed(stack, sent.last["id"])
 
 
+@pytest.mark.parametrize("kind", sorted(REJECTED.keys() - {"truncated-gzip"}))
+def test_without_waiting_a_file_that_cannot_be_read_is_refused_before_a_feed_exists(
+    stack: Stack, taker: RunningThirdParty, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / f"{kind}.csv"
+    file.write_bytes(REJECTED[kind])
+    before = feeds(stack)
+    sent = stack.manage("send", file, "--to", "taker", "--json")
+    assert (sent.code, sent.out) == (2, "")
+    assert says_one_sentence(sent), sent.err
+    assert feeds(stack) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--wait", "--json")])
+def test_a_missing_column_stops_before_sending_by_name(
+    stack: Stack, taker: RunningThirdParty, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    file, mapping = tmp_path / "feed.csv", tmp_path / "mapping.json"
+    file.write_text(PLAIN)
+    mapping.write_text('{"path": "/{sku}", "fields": ["colour"]}')
+    assert stack.manage("add_mapping", "coloured", mapping).code == 0
+    arrived, made = len(arrivals(taker, "/taker").entries), feeds(stack)
+    sent = stack.manage("send", file, "--to", "taker", "--mapping", "coloured", *options)
+    assert sent.code == 2
+    assert 'no column "colour"' in sent.err
+    assert len(arrivals(taker, "/taker").entries) == arrived
+    assert feeds(stack) == (made + 1 if options else made)
+
+
 INVALID = {
     "nul-byte": (b"sku,name\n1,one\n2,t\x00wo\n3,three\n", {2}),
     "field-over-1-mb": (b"sku,name\n1,one\n2," + b"x" * 1_100_000 + b"\n3,three\n", {2}),

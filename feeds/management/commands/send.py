@@ -15,6 +15,7 @@ from deliveries.commands import get_destination
 from deliveries.errors import DeliveryError
 from feeds.commands import create_feed, get_mapping
 from feeds.errors import FeedError
+from feeds.first_look import refuse_unsendable
 from feeds.models import Feed, FeedStatus
 from feeds.progress import ProgressBar
 from outbox.heartbeats import worker_lives
@@ -88,6 +89,9 @@ class Command(BaseCommand):
                     mapping=mapping,
                     send_at_once=True,
                     refuse_duplicate=options["refuse_duplicate"],
+                    # Who waits is told by the check; its feed stays, and on its page the file can be
+                    # read otherwise, and missing columns be named.
+                    inspect=None if options["wait"] else refuse_unsendable,
                 )
             except FeedError as exc:
                 raise Stop(REFUSED, str(exc)) from exc
