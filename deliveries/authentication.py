@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from django.db import models
 
 from deliveries.addresses import problem_with_url
-from deliveries.wire import problem_with_header
+from deliveries.wire import FRAMING, problem_with_header
 
 HIDDEN = "••••••••"
-# What Rowpost sets itself, or what would break the request.
-OURS = frozenset(
-    {
-        "content-length", "host", "transfer-encoding", "connection", "content-type", "idempotency-key",
-        "rowpost-feed", "rowpost-row", "rowpost-attempt", "webhook-id", "webhook-timestamp",
-        "webhook-signature",
-    }
-)  # fmt: skip
+# What Rowpost sets itself: another with the same name would go out beside it.
+OURS = FRAMING | {
+    "content-type", "idempotency-key", "rowpost-feed", "rowpost-row", "rowpost-attempt",
+    "webhook-id", "webhook-timestamp", "webhook-signature",
+}  # fmt: skip
 
 
 class Auth(models.TextChoices):
@@ -68,15 +65,18 @@ def problem_with(auth: str, credentials: Credentials, headers: Iterable[str]) ->
             return field.name, f"Enter the {field.label}."
         if not (value.isascii() and value.isprintable()) and auth != Auth.BASIC:
             return field.name, f"The {field.label} may hold ASCII characters only, without line breaks."
-    if found := _PROBLEMS[auth](credentials):
+    check = _PROBLEMS.get(auth)
+    if check and (found := check(credentials)):
         return found
-    return _collision(auth, credentials, headers)
+    return _problem_with_headers(headers, auth, credentials)
 
 
-def _collision(auth: str, credentials: Credentials, headers: Iterable[str]) -> tuple[str, str]:
-    ours = header_name(auth, credentials)
+def _problem_with_headers(headers: Iterable[str], auth: str, credentials: Credentials) -> tuple[str, str]:
+    taken = header_name(auth, credentials).lower()
     for name in headers:
-        if name.lower() == ours.lower():
+        if name.lower() in OURS:
+            return "headers", f"Rowpost sets {name} itself: remove the line here."
+        if name.lower() == taken:
             label = Auth(auth).label.lower()
             return "headers", f"{name} is set by the authentication ({label}): remove the line here."
     return "", ""
@@ -104,8 +104,6 @@ def _problem_with_client(credentials: Credentials) -> tuple[str, str] | None:
 
 
 _PROBLEMS: Mapping[str, Callable[[Credentials], tuple[str, str] | None]] = {
-    Auth.NONE: lambda credentials: None,
-    Auth.BEARER: lambda credentials: None,
     Auth.BASIC: _problem_with_user,
     Auth.KEY: _problem_with_key,
     Auth.OAUTH2: _problem_with_client,

@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.auth.models import Group
 
 from deliveries.addresses import problem_with_url
 from deliveries.answers import STATUS_MEANINGS
@@ -14,12 +15,9 @@ from deliveries.commands import add_destination, change_destination
 from deliveries.errors import DeliveryError
 from deliveries.models import Destination
 from deliveries.signing import problem_with_secret
+from deliveries.wire import problem_with_header
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
-_OURS = ("content-length", "host", "transfer-encoding", "connection", "idempotency-key")
-
-
 STORED = (
     "name", "url", "method", "headers", "auth", "signing_secret", "rate", "concurrency", "timeout",
     "max_attempts", "retry_first", "retry_factor", "retry_cap", "success_path", "success_value", "statuses",
@@ -28,13 +26,9 @@ STORED = (
 
 
 class HeadersField(forms.CharField):
-    """Headers as lines. A value of dots stands for the one that is stored."""
+    """Headers as lines. A value of dots stands for the one that is stored, as the form knows."""
 
     widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "placeholder": "X-Shop: main"})
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(required=False, **options)
-        self.stored: dict[str, str] = {}
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -44,17 +38,11 @@ class HeadersField(forms.CharField):
     def clean(self, value: Any) -> dict[str, str]:
         headers: dict[str, str] = {}
         for line in filter(None, map(str.strip, (value or "").splitlines())):
-            found = _HEADER.fullmatch(line)
-            if found is None or not found[2]:
+            name, _, value = line.partition(":")
+            text = value.strip()
+            if not text or problem_with_header(name, text):
                 raise forms.ValidationError(f"Write each header as Name: value, unlike {line[:40]!r}.")
-            name, text = found.groups()
-            if name.lower() in _OURS:
-                raise forms.ValidationError(f"Rowpost sets {name} itself; remove it.")
-            if text == MASK:
-                text = self.stored.get(name, "")
-                if not text:
-                    raise forms.ValidationError(f"No value is stored for {name}; enter it.")
-            if not text.isascii():
+            if not text.isascii() and text != MASK:
                 raise forms.ValidationError(f"The value of {name} may hold ASCII characters only.")
             headers[name] = text
         return headers
@@ -71,8 +59,9 @@ class DestinationForm(AuthenticationFields, _ModelForm):
 
     method = forms.ChoiceField(choices=[(method, method) for method in METHODS], initial="POST")
     headers = HeadersField(
+        required=False,
         help_text="One header on a line. Values are stored encrypted and never shown again; "
-        "leave the dots to keep one, remove the line to remove it."
+        "leave the dots to keep one, remove the line to remove it.",
     )
     success_value = forms.CharField(
         required=False,
@@ -86,6 +75,13 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         help_text="whsec_… Requests are then signed (Standard Webhooks). Empty keeps what is stored.",
     )
     remove_signing_secret = forms.BooleanField(required=False, label="Sign no more")
+    group = forms.ModelChoiceField(
+        Group.objects.all(),
+        required=False,
+        empty_label="everybody",
+        label="Group of people",
+        help_text="Its members send to it and see its feeds. Without one, everybody may send to it.",
+    )
     # What the person saw: somebody else's change meanwhile is not written over.
     seen_edition = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -103,13 +99,11 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             "retry_cap": "Longest wait in seconds",
             "success_path": "Success: place in the JSON answer",
             "statuses": "Statuses that mean something else",
-            "group": "Group of people",
         }
         help_texts = {
             "name": "Letters, digits, - and _.",
             "rate": "Empty: as fast as it answers.",
             "concurrency": "Empty: as many as the workers have.",
-            "group": "Its members send to it and see its feeds. Without one, everybody may send to it.",
             "success_path": "Such as result.ok; empty: the status alone decides.",
             "statuses": 'Such as {"404": "succeeded"}.',
         }
@@ -117,9 +111,6 @@ class DestinationForm(AuthenticationFields, _ModelForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.stored = self.instance.pk is not None
-        group = self.fields["group"]
-        assert isinstance(group, forms.ModelChoiceField)  # noqa: S101
-        group.empty_label = "everybody"
         if self.stored:
             self.initial["headers"] = self.instance.headers
             self.initial["signing_secret"] = ""
@@ -127,9 +118,6 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             self.take_stored(self.instance.auth, self.instance.credentials)
             value = self.instance.success_value
             self.initial["success_value"] = value if isinstance(value, str) else json.dumps(value)
-            headers = self.fields["headers"]
-            assert isinstance(headers, HeadersField)  # noqa: S101
-            headers.stored = dict(self.instance.headers)
         self.fields["statuses"].required = False
 
     def clean(self) -> dict[str, Any]:
@@ -142,6 +130,14 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         if problem := problem_with_url(url):
             raise forms.ValidationError(problem)
         return url
+
+    def clean_headers(self) -> dict[str, str]:
+        headers: dict[str, str] = self.cleaned_data["headers"]
+        known = self.instance.headers
+        for name, text in headers.items():
+            if text == MASK and not known.get(name):
+                raise forms.ValidationError(f"No value is stored for {name}; enter it.")
+        return {name: known[name] if text == MASK else text for name, text in headers.items()}
 
     def clean_signing_secret(self) -> str:
         secret: str = self.cleaned_data["signing_secret"]

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.django_db
         ({"timeout": 0.0}, "timeout"),
         ({"headers": {"X-Key": "a\r\nHost: other"}}, "X-Key"),
         ({"headers": {"no token": "a"}}, "no token"),
+        ({"headers": {"idempotency-key": "mine"}}, "sets idempotency-key itself"),
+        ({"headers": {"Content-Type": "text/csv"}}, "sets Content-Type itself"),
+        ({"headers": {"Host": "other.example"}}, "sets Host itself"),
     ],
 )
 def test_a_destination_that_could_not_be_sent_to_is_refused_whole(given, says):
