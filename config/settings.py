@@ -10,7 +10,7 @@ import secrets
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import environ
 
@@ -18,7 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 
-def _stop(sentence: str) -> "None":
+def _stop(sentence: str) -> NoReturn:
     sys.stderr.write(f"Rowpost cannot start: {sentence}\n")
     raise SystemExit(2)
 
@@ -56,7 +56,6 @@ def _secret_key(var: Path) -> str:
         return kept.read_text()
     except OSError as exc:
         _stop(f"no SECRET_KEY is set and none can be kept in {kept} ({exc.strerror}).")
-        raise
 
 
 def _networks(name: str) -> list[str]:
@@ -75,7 +74,6 @@ def _database(var: Path) -> dict[str, Any]:
         config: dict[str, Any] = dict(env.db_url_config(url))
     except Exception as exc:
         _stop(f"DATABASE_URL cannot be read ({exc}); use postgres://user:password@host:5432/name.")
-        raise
     engine = config.get("ENGINE", "")
     if engine.endswith("sqlite3"):
         config["OPTIONS"] = {

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 import certifi
@@ -99,7 +99,7 @@ class Client:
         """Sends the request once. Never raises for what the third party, the network or the data does."""
         started = monotonic()
         try:
-            received: Received = self._adapter.send(_prepared(request)).raw  # type: ignore[assignment]
+            received = cast(Received, self._adapter.send(_prepared(request)).raw)
         except ExchangeFailed as failure:
             return Answer(
                 status=None,

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -149,7 +149,7 @@ class _TLSConnection(_Connection, HTTPSConnection):
 class Pool(HTTPConnectionPool):
     """The connections to one host and port that are kept for the next request."""
 
-    ConnectionCls: ClassVar[type[HTTPConnection]] = _Connection  # type: ignore[misc]
+    ConnectionCls = _Connection
     default_port = 80
 
     def __init__(
@@ -212,7 +212,7 @@ class Pool(HTTPConnectionPool):
 
 
 class TLSPool(Pool, HTTPSConnectionPool):
-    ConnectionCls: ClassVar[type[HTTPConnection]] = _TLSConnection  # type: ignore[assignment,misc]
+    ConnectionCls = _TLSConnection
     default_port = 443
 
 

@@ -53,11 +53,8 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
     """The effect behind `execute_delivery`."""
 
     def load(self, events: Sequence[DeliveryScheduled]) -> None:
-        self.consignments: dict[uuid.UUID, Consignment] = {}
         self._failures_in_row = 0
         self._refused: set[uuid.UUID] = set()
-        ids = [event.correlation_id for event in events]
-        destination_id = 0
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""SELECT d.id, d.destination_id, d.status, d.attempt, d.number, d.revision,
@@ -65,12 +62,12 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
                     FROM deliveries_delivery d
                     JOIN deliveries_payload p ON p.delivery_id = d.id AND p.revision = d.revision
                     WHERE {sql.any_of("d.id")}""",
-                [sql.listed(ids)],
+                [sql.listed(event.correlation_id for event in events)],
             )
-            for delivery_id, destination_id, *rest in cursor.fetchall():  # noqa: B007 all have the same
-                self.consignments[sql.as_uuid(delivery_id)] = Consignment(*rest)
-        if self.consignments:
-            self._use(Destination.objects.get(id=destination_id))
+            rows = cursor.fetchall()
+        self.consignments = {sql.as_uuid(row[0]): Consignment(*row[2:]) for row in rows}
+        if rows:
+            self._use(Destination.objects.get(id=rows[0][1]))
 
     def _use(self, destination: Destination) -> None:
         self.destination = destination

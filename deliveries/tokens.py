@@ -50,7 +50,8 @@ def obtain(destination_id: int, *, refused: int = -1) -> Token:
 
     Raises TokenUnavailable with a sentence, after at most `token_requests.LIMIT` seconds and a bit.
     """
-    assert not connection.in_atomic_block, "no transaction is held across the network"  # noqa: S101
+    if connection.in_atomic_block:
+        raise RuntimeError("No transaction is held across the network.")
     AccessToken.objects.get_or_create(destination_id=destination_id)
     began = sql.database_now()
     patience = time.monotonic() + token_requests.LIMIT
@@ -88,14 +89,13 @@ def _row(destination_id: int) -> AccessToken:
 
 
 def _token(row: AccessToken, now: datetime) -> Token:
-    assert row.fetched_at  # noqa: S101
-    assert row.renew_at  # noqa: S101
+    fetched_at, renew_at = row.fetched_at or now, row.renew_at or now  # stored with the value, all three
     here = time.monotonic()
     return Token(
         value=row.value,
         version=row.version,
-        fetched=here - (now - row.fetched_at).total_seconds(),
-        renew=here + max(POLL, (row.renew_at - now).total_seconds()),
+        fetched=here - (now - fetched_at).total_seconds(),
+        renew=here + max(POLL, (renew_at - now).total_seconds()),
     )
 
 

@@ -5,7 +5,7 @@ Tables may hold millions of rows: nothing here counts them, and lists page by th
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -22,16 +22,23 @@ from outbox.models import Error, Handling, Heartbeat, Lane, Lease, OutboxEvent, 
 FAR = 10_000  # rows after which a list ends: nobody pages further, and a large OFFSET is slow
 
 
-class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    _Paginator = Paginator[Any]
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:  # not subscriptable when it runs
+    _Paginator, _ModelAdmin = Paginator, admin.ModelAdmin
+
+
+class UncountedPaginator(_Paginator):
     """Counts no further than FAR."""
 
     @cached_property
     def count(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        rows = cast(QuerySet[Any], self.object_list)
         return len(rows.order_by().values_list("pk", flat=True)[:FAR])
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnly(_ModelAdmin):
     """A list and a page of fields, and nothing that writes."""
 
     paginator = UncountedPaginator

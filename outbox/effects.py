@@ -130,10 +130,10 @@ def _loaded(claim: Claim, kind: type[EffectBatch[Any, Any]], entries: Sequence[E
     return _Loaded(batch, wanted, [entry.id for entry in entries if entry.id not in started])
 
 
-class _Run(Generic[E, R]):
+class _Run:
     """The acts of one batch: threads that act, and this one, which settles what they bring."""
 
-    def __init__(self, claim: Claim, batch: EffectBatch[E, R], entries: Sequence[Entry]) -> None:
+    def __init__(self, claim: Claim, batch: EffectBatch[Any, Any], entries: Sequence[Entry]) -> None:
         self.claim = claim
         self.batch = batch
         self.starts = Starts(claim, entries, is_halted=lambda: batch.halted)
@@ -217,7 +217,7 @@ class _Run(Generic[E, R]):
 
     def _act(self, entry: Entry) -> Act:
         try:
-            return Act(entry, self.batch.act(entry.event), None)  # type: ignore[arg-type]
+            return Act(entry, self.batch.act(entry.event), None)
         except BaseException as exc:
             return Act(entry, None, exc)
 

@@ -262,7 +262,7 @@ def test_no_transaction_is_open_while_the_token_is_fetched(destination, monkeypa
     monkeypatch.setattr(token_requests, "fetch", watched)
     obtain(destination.id)
     assert seen == [False]
-    with transaction.atomic(), pytest.raises(AssertionError):
+    with transaction.atomic(), pytest.raises(RuntimeError, match="No transaction is held"):
         tokens.obtain(destination.id)
 
 
