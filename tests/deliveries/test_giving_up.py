@@ -1,27 +1,13 @@
 """What is given up, and what it says of itself."""
 
-import uuid
-
 import pytest
 from django.db import transaction
 
-from deliveries.commands import Parcel, add_destination, create_deliveries, give_up_deliveries
+from deliveries.commands import give_up_deliveries
 from deliveries.models import Delivery
-from outbox.models import OutboxEvent, uuid7
+from outbox.models import OutboxEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def group() -> uuid.UUID:
-    destination = add_destination(name="shop", url="https://shop.example")
-    group_id = uuid7()
-    with transaction.atomic():
-        parcels = [Parcel(number, "POST", "", "application/json", "{}") for number in range(1, 6)]
-        create_deliveries(
-            group_id=group_id, destination_id=destination.id, lane_id=destination.lane_id, parcels=parcels
-        )
-    return group_id
 
 
 def test_only_what_is_tried_again_after_a_counted_failure_is_given_up_and_once(group):
