@@ -7,7 +7,6 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
 from deliveries.forms import METHODS
-from deliveries.models import Destination
 from feeds import queries
 from feeds.commands import create_feed
 from feeds.mapping import Mapping as ParsedMapping
@@ -52,15 +51,6 @@ class UploadForm(forms.Form):
             "empty": "The file is empty: it has no header and no rows.",
         },
     )
-    destination = forms.ModelChoiceField(
-        queryset=Destination.objects.none(),
-        label="Destination",
-        empty_label=None,
-        error_messages={
-            "required": "Choose where the rows go.",
-            "invalid_choice": "It is gone; choose again.",
-        },
-    )
     mapping = MappingField(label="What each row becomes", choices=_mapping_choices, required=False)
     send_at_once = forms.TypedChoiceField(
         label="Then",
@@ -73,9 +63,15 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args: Any, user: queries.Viewer, **options: Any) -> None:
         super().__init__(*args, **options)
-        destination = self.fields["destination"]
-        assert isinstance(destination, forms.ModelChoiceField)  # noqa: S101
-        destination.queryset = queries.visible_destinations(user)
+        self.fields["destination"] = forms.ModelChoiceField(
+            queryset=queries.visible_destinations(user),
+            label="Destination",
+            empty_label=None,
+            error_messages={
+                "required": "Choose where the rows go.",
+                "invalid_choice": "It is gone; choose again.",
+            },
+        )
 
     def create_feeds(self, *, owner_id: int) -> Iterator[Feed]:
         """A feed of each file, one after the other; raises OSError at the one that cannot be stored."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from feeds.mapping.bodies import Constant, Form, Node, Object, Tree
 from feeds.mapping.document import MAX_DEPTH, as_object, as_text, kind_of
@@ -13,6 +13,9 @@ from feeds.mapping.typed import TYPE_KEYS, Empty, Types, parse_typed
 MAX_FIELDS: Final = 1_000  # as many as a feed may have columns
 
 _FIELD_KEYS = ("column", "constant", "to", *TYPE_KEYS)
+
+Branch: TypeAlias = "dict[str, Branch | Constant | Place]"
+"""An object of the body while fields are put into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,13 @@ def _check_constant(value: object, where: str) -> None:
 
 
 def as_tree(fields: list[Field]) -> Tree:
-    root: dict[str, object] = {}
+    root: Branch = {}
     for field in fields:
         _put(root, field)
     return Tree(_frozen(root))
 
 
-def _put(root: dict[str, object], field: Field) -> None:
+def _put(root: Branch, field: Field) -> None:
     if len(field.keys) > MAX_DEPTH:
         raise MappingError(f"{field.where}.to is nested too deeply: at most {MAX_DEPTH} levels.")
     inner = root
@@ -123,10 +126,9 @@ def _put(root: dict[str, object], field: Field) -> None:
     inner[field.keys[-1]] = field.value
 
 
-def _frozen(value: object) -> Node:
+def _frozen(value: "Branch | Constant | Place") -> Node:
     if isinstance(value, dict):
         return Object(tuple((key, _frozen(member)) for key, member in value.items()))
-    assert isinstance(value, Constant | Place)  # noqa: S101 (only _put writes here)
     return value
 
 
