@@ -13,8 +13,7 @@ nothing but such rows they would hide which line is the header.)
 """
 
 import csv
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Final
@@ -32,14 +31,6 @@ UNMENDED: Final = (
 
 CHUNK = 64 * 1024  # characters that are collected before they are handed on
 
-# What Excel, LibreOffice and Google Sheets take for the beginning of a formula, also after white space
-# and as full-width signs (OWASP, CSV Injection).
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
-_NUMBER = re.compile(r"[+-][0-9]+(?:[.,][0-9]+)*")
-
-# Excel reads a CSV file as UTF-8 only if it begins so.
-_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
@@ -54,23 +45,14 @@ class ResultRow:
     misread: bool = False  # the reader refused it, so that its cells are not certain even if their number is
 
 
-def write_results(
-    rows: Iterable[ResultRow], columns: Sequence[str], *, spreadsheet: bool = False
-) -> Iterator[bytes]:
-    """The file as UTF-8 CSV, piece by piece, in constant memory. Every cell is quoted.
-
-    With `spreadsheet` no cell can be taken for a formula, and the file begins with a byte order mark. It
-    is for looking at, not for uploading: a text such as "=1+1" has an apostrophe before it there.
-    """
+def write_results(rows: Iterable[ResultRow], columns: Sequence[str]) -> Iterator[bytes]:
+    """The file as UTF-8 CSV, piece by piece, in constant memory. Every cell is quoted."""
     buffer = StringIO(newline="")
     # All quoted: whoever reads the file cannot take a sign within a cell for the delimiter.
     write = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow
-    guard: Callable[[Sequence[str]], Sequence[str]] = _without_formulas if spreadsheet else _as_they_are
-    if spreadsheet:
-        buffer.write(_BOM)
-    write(guard([*columns, *RESULT_COLUMNS]))
+    write([*columns, *RESULT_COLUMNS])
     for row in rows:
-        write(guard(record(row, len(columns))))
+        write(record(row, len(columns)))
         if buffer.tell() >= CHUNK:
             yield _taken(buffer)
     yield _taken(buffer)
@@ -87,11 +69,6 @@ def strip_result_columns(header: Sequence[str]) -> list[int]:
         return list(range(len(header)))
     ours = {last[name] for name in RESULT_COLUMNS}
     return [index for index in range(len(header)) if index not in ours]
-
-
-def escape_formula(cell: str) -> str:
-    """The cell with an apostrophe before it where a spreadsheet could run it; signed numbers stay."""
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def is_unmended(cells: Iterable[str]) -> bool:
@@ -128,14 +105,6 @@ def _as_csv(cells: Sequence[str]) -> str:
     text = StringIO(newline="")
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()
-
-
-def _as_they_are(written: Sequence[str]) -> Sequence[str]:
-    return written
-
-
-def _without_formulas(written: Sequence[str]) -> Sequence[str]:
-    return [escape_formula(cell) for cell in written]
 
 
 def _taken(buffer: StringIO) -> bytes:

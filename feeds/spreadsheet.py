@@ -42,7 +42,7 @@ _PARTS: Final = {
     "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
     "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">'
-    '<sheets><sheet name="Failed rows" sheetId="1" r:id="rId1"/></sheets></workbook>',
+    '<sheets><sheet name="Rows" sheetId="1" r:id="rId1"/></sheets></workbook>',
     "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
     f'<Relationship Id="rId2" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
@@ -69,9 +69,9 @@ _OUTER_SPACE = re.compile(r"\s|.*\s\Z|.*[\t\n]", re.DOTALL)
 def problem_with_size(*, rows: int, columns: int, text: int) -> str:
     """Why so many rows with so many bytes of text make no spreadsheet; "" when they do."""
     if rows > MOST_ROWS:
-        return f"A spreadsheet takes {MOST_ROWS:,} rows, and {rows:,} failed."
+        return f"A spreadsheet takes {MOST_ROWS:,} rows, and these are {rows:,}."
     if text + rows * (columns + len(RESULT_COLUMNS)) * CELL_COST > LARGEST_SHEET:
-        return f"The {rows:,} failed rows are too large for a spreadsheet."
+        return f"These {rows:,} rows are too large for a spreadsheet."
     return ""
 
 
@@ -126,7 +126,7 @@ def _sheet(rows: Iterable[ResultRow], columns: Sequence[str]) -> Iterator[str]:
     yield _row(1, header, names, style=2)
     for number, row in enumerate(rows, 2):
         if number > MOST_ROWS + 1:
-            raise TooLarge(f"More than {MOST_ROWS:,} rows failed while the spreadsheet was written.")
+            raise TooLarge(f"There were more than {MOST_ROWS:,} rows while the spreadsheet was written.")
         yield _row(number, record(row, len(columns)), names, style=1)
     # Without this each number that is text has a green corner.
     yield (

@@ -10,7 +10,7 @@ from feeds.queries.mails import feed_mails
 from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds
 from feeds.queries.pace import chart
 from feeds.queries.preview import preview
-from feeds.queries.results import RESULT_FILES, failed_text, result_rows
+from feeds.queries.results import RESULT_FILES, result_count, result_rows, result_text
 from feeds.queries.row_cells import as_entered, editing, get_row
 from feeds.queries.rows import Show, rows_page
 from feeds.queries.samples import Sample, pasted_sample, sample_of
@@ -28,7 +28,6 @@ __all__ = [
     "chart",
     "editing",
     "failed_groups",
-    "failed_text",
     "feed_mails",
     "feeds_page",
     "get_destination",
@@ -40,7 +39,9 @@ __all__ = [
     "newest_mappings",
     "pasted_sample",
     "preview",
+    "result_count",
     "result_rows",
+    "result_text",
     "row_story",
     "rows_page",
     "sample_feeds",

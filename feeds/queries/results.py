@@ -40,10 +40,15 @@ def result_rows(feed: Feed, kind: str, *, group: str = "") -> Iterator[ResultRow
         yield from _unreached(feed, invalid=kind == "failed")
 
 
-def failed_text(feed: Feed) -> int:
-    """About how many bytes of text the failed rows have: their share of the file's."""
+def result_count(feed: Feed, kind: str) -> int:
+    """How many rows one result file has, by the feed's ledger."""
+    return {"succeeded": feed.succeeded, "failed": feed.failed}.get(kind, feed.pending + feed.cancelled)
+
+
+def result_text(feed: Feed, kind: str) -> int:
+    """About how many bytes of text these rows have: their share of the file's."""
     size = feed.plain_path.stat().st_size if feed.plain_path.exists() else feed.size
-    return size * feed.failed // max(1, feed.total)
+    return size * result_count(feed, kind) // max(1, feed.total)
 
 
 def _stored(feed: Feed, outcomes: Sequence[str]) -> Iterator[Row]:

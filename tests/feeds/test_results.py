@@ -1,25 +1,23 @@
-"""Result files: what they give back, and what a spreadsheet can make of them."""
+"""Result files: what they give back."""
 
 import csv
 import io
 import tracemalloc
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feeds.results import (
     RESULT_COLUMNS,
     ResultRow,
-    escape_formula,
     is_unmended,
     strip_result_columns,
     write_results,
 )
 
 
-def written(rows, columns, **options):
-    return b"".join(write_results(rows, columns, **options))
+def written(rows, columns):
+    return b"".join(write_results(rows, columns))
 
 
 def read(content):
@@ -113,55 +111,6 @@ def test_the_result_columns_are_ignored_when_all_five_are_there():
 
 def test_an_original_column_of_the_same_name_is_kept():
     assert strip_result_columns(["_status", "a", *RESULT_COLUMNS]) == [0, 1]
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "=1+1",
-        "+1+1",
-        "-1+1",
-        "@SUM(A1)",
-        '=HYPERLINK("http://evil.example")',
-        "-2+3+cmd|' /C calc'!A0",
-        "\t=1",
-        "\r=1",
-        "\n=1",
-        "\rtext",
-        " =1",
-        "\N{NO-BREAK SPACE}=1",
-        "\N{FULLWIDTH EQUALS SIGN}1",
-        "\N{FULLWIDTH PLUS SIGN}1",
-        "\N{FULLWIDTH HYPHEN-MINUS}1",
-        "\N{FULLWIDTH COMMERCIAL AT}A",
-        "-",
-        "--5",
-        "-5%-1",
-        "-1e5",
-        "-5\n=1",
-        "-\N{ARABIC-INDIC DIGIT FIVE}",
-    ],
-)
-def test_for_spreadsheets_a_formula_is_escaped_wherever_it_stands(cell):
-    row = ResultRow([cell], "failed", 400, 1, cell, cell)
-
-    header, back = read(written([row], [cell], spreadsheet=True).removeprefix("\ufeff".encode()))
-
-    assert header[0] == f"'{cell}"
-    assert back == [f"'{cell}", "failed", "400", "1", f"'{cell}", f"'{cell}"]
-    assert read(written([row], [cell]))[1][0] == cell
-
-
-@pytest.mark.parametrize(
-    "cell", ["", "a", "12.5", "-12.5", "+3", "-1.234,56", "007", "a=1", "'=1", "2026-12-24"]
-)
-def test_for_spreadsheets_numbers_and_texts_stay_as_they_are(cell):
-    assert escape_formula(cell) == cell
-
-
-def test_for_spreadsheets_the_file_begins_with_a_byte_order_mark():
-    assert written([], ["a"], spreadsheet=True).startswith(b"\xef\xbb\xbf")
-    assert not written([], ["a"]).startswith(b"\xef\xbb\xbf")
 
 
 def test_a_large_file_is_written_piece_by_piece_in_constant_memory():

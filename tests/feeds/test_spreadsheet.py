@@ -1,4 +1,4 @@
-"""The failed rows as a spreadsheet, read back by a library that had no part in writing it."""
+"""Result files as spreadsheets, read back by a library that had no part in writing it."""
 
 import io
 import tracemalloc
@@ -86,7 +86,7 @@ def test_a_cell_that_no_spreadsheet_takes_is_marked_and_so_never_sent_cut():
 def test_more_rows_than_a_sheet_takes_are_refused_with_a_sentence():
     assert not problem_with_size(rows=MOST_ROWS, columns=5, text=10**8)
     assert problem_with_size(rows=1_200_000, columns=5, text=10**8) == (
-        "A spreadsheet takes 1,048,575 rows, and 1,200,000 failed."
+        "A spreadsheet takes 1,048,575 rows, and these are 1,200,000."
     )
     assert "too large" in problem_with_size(rows=1_000_000, columns=50, text=10**8)
 

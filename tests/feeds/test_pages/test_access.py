@@ -27,7 +27,7 @@ RULES = {
     "feeds:feed": FEED, "feeds:live": FEED, "feeds:act": FEED, "feeds:correct": FEED,
     "feeds:confirm_columns": FEED, "feeds:retry": FEED, "feeds:give_up": FEED, "feeds:reasons": FEED,
     "feeds:rows": FEED, "feeds:row": FEED, "feeds:edit_row": FEED, "feeds:results": FEED,
-    "feeds:failed_xlsx": FEED,
+    "feeds:results_xlsx": FEED,
     "feeds:add_destination": STAFF, "feeds:destination": STAFF, "feeds:change_destination": STAFF,
     "feeds:act_destination": STAFF, "feeds:overview": STAFF, "feeds:retry_parked": STAFF,
 }  # fmt: skip

@@ -170,30 +170,34 @@ def test_rows_that_were_never_reached_are_read_from_the_file(as_, owner, make_fe
 
 
 def test_there_is_no_fourth_result_file(as_, owner, delivering):
-    assert as_(owner).get(reverse("feeds:results", args=[delivering.id, "all"])).status_code == 404
+    for name in ("feeds:results", "feeds:results_xlsx"):
+        assert as_(owner).get(reverse(name, args=[delivering.id, "all"])).status_code == 404
 
 
-def spreadsheet(browser, feed):
-    answer = browser.get(reverse("feeds:failed_xlsx", args=[feed.id]))
+def spreadsheet(browser, feed, kind):
+    answer = browser.get(reverse("feeds:results_xlsx", args=[feed.id, kind]))
     assert answer.status_code == 200
     return openpyxl.load_workbook(io.BytesIO(b"".join(answer.streaming_content))).active
 
 
-def test_the_failed_rows_are_a_spreadsheet_too_with_the_same_columns(as_, owner, delivering):
+@pytest.mark.parametrize("kind", ["succeeded", "failed", "not-processed"])
+def test_each_result_file_is_a_spreadsheet_too_with_the_same_columns(as_, owner, delivering, kind):
+    Row.objects.create(feed_id=delivering.id, number=4, line=5, cells='["=1+1","x","y"]', outcome="cancelled")
+    Feed.objects.filter(id=delivering.id).update(total=4, cancelled=1)
     browser = as_(owner)
-    assert reverse("feeds:failed_xlsx", args=[delivering.id]) in (
+    assert reverse("feeds:results_xlsx", args=[delivering.id, kind]) in (
         browser.get(reverse("feeds:feed", args=[delivering.id])).text
     )
-    header, *rows = spreadsheet(browser, delivering).values
-    failed = download(browser, delivering, "failed")
-    assert list(header) == list(failed[0])
-    assert [[value or "" for value in row] for row in rows] == [list(row.values()) for row in failed]
+    header, *rows = spreadsheet(browser, delivering, kind).values
+    plain = download(browser, delivering, kind)
+    assert list(header) == list(plain[0])
+    assert [[value or "" for value in row] for row in rows] == [list(row.values()) for row in plain]
 
 
 def test_more_failed_rows_than_a_spreadsheet_takes_are_told_with_the_way_out(as_, owner, delivering):
     Feed.objects.filter(id=delivering.id).update(total=1_200_001, failed=1_200_000)
-    page = as_(owner).get(reverse("feeds:failed_xlsx", args=[delivering.id]), follow=True).text
-    assert "A spreadsheet takes 1,048,575 rows, and 1,200,000 failed." in page
+    page = as_(owner).get(reverse("feeds:results_xlsx", args=[delivering.id, "failed"]), follow=True).text
+    assert "A spreadsheet takes 1,048,575 rows, and these are 1,200,000." in page
     assert "Download the CSV file instead" in page
 
 
