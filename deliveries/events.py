@@ -29,6 +29,7 @@ class Exchanged(Event):
     """Attempt `occurrence` was made; what came of it."""
 
     number: int
+    destination_id: int = 0  # 0: stored before it was told
     revision: int = 1
     sends: int = 1
     http_status: int | None = None

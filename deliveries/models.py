@@ -45,7 +45,9 @@ class Destination(models.Model):
     breaker_opened = models.SmallIntegerField(default=0)  # times in a row without a success; 0 = closed
     refusals = models.JSONField(default=list)  # ids of deliveries refused in a row, at most 3
     last_success_at = models.DateTimeField(null=True)  # kept only while something is refused
+    last_errors = models.JSONField(default=list)  # the newest of each kind (deliveries.last_errors)
     paused_for = models.CharField(max_length=300, blank=True)
+    paused_at = models.DateTimeField(null=True, editable=False)
     edition = models.IntegerField(default=1, editable=False)  # raised with each change by a person
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -180,10 +182,12 @@ class Attempt(models.Model):
 
 
 class Tally(models.Model):
-    """How many attempts ended in a minute. A minute has several rows: batches do not wait for each other."""
+    """How many attempts at a destination ended in a minute. A minute has several rows of it: batches do not
+    wait for each other."""
 
-    pk = models.CompositePrimaryKey("minute", "share")
+    pk = models.CompositePrimaryKey("minute", "destination_id", "share")
     minute = models.DateTimeField()
+    destination_id = models.BigIntegerField(default=0)  # 0: of an event that does not tell it
     share = models.SmallIntegerField()
     succeeded = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)

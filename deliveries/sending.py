@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from deliveries.client import Answer, Client, Limits, Request
 from deliveries.events import DeliveryAttemptFailed, DeliveryScheduled, DeliverySucceeded
 from deliveries.health import BREAKER_FAILURES, REFUSALS, Findings, Health, fold
 from deliveries.ids import request_key
+from deliveries.last_errors import LastError, remembered
 from deliveries.models import Delivery, Destination
 from deliveries.signing import signing_headers
 from deliveries.token_sending import TokenSending
@@ -207,6 +208,7 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
         answer = sent.answer
         return {
             "number": parcel.number,
+            "destination_id": self.destination.id,
             "revision": parcel.revision,
             "sends": 2 if event.id in self.reruns else 1,
             "http_status": answer.status,
@@ -228,9 +230,22 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
         destination = Destination.objects.select_for_update(no_key=True).get(id=self.destination.id)
         before = _health(destination)
         findings = fold(before, [(event.correlation_id, sent.verdict) for event, sent in acts])
+        destination.last_errors = remembered(destination.last_errors, self._errors(acts))
         with caused_by(acts[-1][0].id):
             _keep(destination, before, findings)
         return findings
+
+    def _errors(self, acts: Sequence[tuple[DeliveryScheduled, Sent]]) -> Iterator[LastError]:
+        now = sql.database_now()
+        for event, sent in acts:
+            if sent.verdict.kind not in (Kind.SUCCEEDED, Kind.ACCEPTED):
+                yield LastError(
+                    code=sent.verdict.code,
+                    message=sent.verdict.message,
+                    at=now,
+                    group_id=event.conversation_id,
+                    number=self.consignments[event.correlation_id].number,
+                )
 
 
 def _health(destination: Destination) -> Health:
@@ -240,6 +255,9 @@ def _health(destination: Destination) -> Health:
         breaker_opened=destination.breaker_opened,
         refusals=tuple(destination.refusals),
     )
+
+
+_KEPT_OF_HEALTH = ("failures", "failing", "breaker_opened", "refusals", "last_success_at", "last_errors")
 
 
 def _keep(destination: Destination, before: Health, findings: Findings) -> None:
@@ -252,7 +270,7 @@ def _keep(destination: Destination, before: Health, findings: Findings) -> None:
     destination.refusals = list(health.refusals)
     if findings.succeeded and before.refusals:
         destination.last_success_at = now
-    destination.save(update_fields=["failures", "failing", "breaker_opened", "refusals", "last_success_at"])
+    destination.save(update_fields=_KEPT_OF_HEALTH)
     until = now + timedelta(seconds=findings.hold)
     if findings.closed and not findings.opened:
         lanes.end_probe(destination.lane_id)

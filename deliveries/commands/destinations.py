@@ -13,12 +13,13 @@ from deliveries.errors import BadDestination, DestinationChanged, UnknownDestina
 from deliveries.events import DestinationPaused, DestinationResumed
 from deliveries.models import Destination
 from deliveries.wire import problem_with_header
-from outbox import lanes
+from outbox import lanes, sql
 from outbox.models import uuid7
 from outbox.publishing import publish
 
 EXECUTE = "deliveries.execute_delivery"  # the handler whose lanes carry pause, rate, breaker, fairness
-HEALTH = {"failing", "refusals", "last_success_at"}  # written by what is sent, and empty while all is well
+# Written by what is sent, and empty while all is well.
+HEALTH = {"failing", "refusals", "last_success_at", "last_errors"}
 
 
 def add_destination(
@@ -129,7 +130,9 @@ def pause_destination(destination_id: int, *, reason: str, by_person: bool) -> b
     destination = _locked(destination_id)
     if not lanes.pause([destination.lane_id], why=reason):
         return False
-    Destination.objects.filter(id=destination_id).update(paused_for=reason[:300])
+    Destination.objects.filter(id=destination_id).update(
+        paused_for=reason[:300], paused_at=sql.database_now()
+    )
     publish(
         DestinationPaused(
             correlation_id=_story(destination),
@@ -148,7 +151,7 @@ def resume_destination(destination_id: int) -> bool:
     if not lanes.resume([destination.lane_id]):
         return False
     Destination.objects.filter(id=destination_id).update(
-        paused_for="", failures=0, failing=[], breaker_opened=0, refusals=[]
+        paused_for="", paused_at=None, failures=0, failing=[], breaker_opened=0, refusals=[]
     )
     publish(
         DestinationResumed(

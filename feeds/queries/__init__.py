@@ -2,9 +2,10 @@
 and counts come from the feed's own ledger."""
 
 from feeds.queries.columns import aliases_of, missing_columns, whole_line
-from feeds.queries.destinations import get_destination, health, sample_request, visible_destinations
+from feeds.queries.destinations import get_destination, sample_request, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
+from feeds.queries.health import SECRETS, health, troubled_first
 from feeds.queries.live import Live
 from feeds.queries.mails import feed_mails
 from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds
@@ -19,6 +20,7 @@ from feeds.queries.throughput import throughput
 
 __all__ = [
     "RESULT_FILES",
+    "SECRETS",
     "Live",
     "Sample",
     "Show",
@@ -48,6 +50,7 @@ __all__ = [
     "sample_of",
     "sample_request",
     "throughput",
+    "troubled_first",
     "visible_destinations",
     "visible_feeds",
     "whole_line",

@@ -43,18 +43,11 @@ def throughput(now: datetime) -> Throughput:
             bar(index, SHOWN, minute.succeeded, minute.failed, top=top, height=HEIGHT)
             for index, minute in enumerate(minutes)
         ],
-        rate=_rate(minutes, now),
+        rate=tallies.per_second([minute.total for minute in minutes[-2:]], now),
         succeeded=sum(minute.succeeded for minute in minutes),
         failed=sum(minute.failed for minute in minutes),
         top=top,
     )
-
-
-def _rate(minutes: Sequence[Minute], now: datetime) -> float:
-    """Of the minute that runs, and as much of the one before as is missing to sixty seconds."""
-    before, running = minutes[-2:]
-    passed = (now - running.begins).total_seconds()
-    return (running.total + before.total * (1 - passed / 60)) / 60
 
 
 def _rounded_up(most: int) -> int:

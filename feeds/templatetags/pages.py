@@ -61,10 +61,12 @@ def moment(value: datetime | None) -> SafeString | str:
 
 @register.filter
 def rate(value: float | None) -> str:
-    """Requests a second."""
+    """Requests a second; a minute, where there is less than one a second."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"
+    if 0 < value < 1:
+        return f"{60 * value:.2g}/min"
+    return f"{value:,.0f}/s" if value >= 10 or not value else f"{value:.1f}/s"
 
 
 @register.filter

@@ -14,20 +14,21 @@ from outbox import parking
 from outbox import queries as outbox
 from outbox.tasks import RELAY_QUEUE
 
-DESTINATIONS_SHOWN = 100
+DESTINATIONS_SHOWN = 40
 
 
 @for_admins
 def overview(request: SignedIn) -> HttpResponse:
     status = outbox.status()
-    health = queries.health(list(Destination.objects.order_by("name")[:DESTINATIONS_SHOWN]))
+    destinations = queries.health(queries.troubled_first(DESTINATIONS_SHOWN))
     context = {
         "status": status,
         "throughput": queries.throughput(status.now),
         "stalled": [handler for handler in status.handlers if handler.stalled_since],
         "relays": sum(RELAY_QUEUE in process.queues for process in status.processes),
         "parked": status.parked,
-        "health": sorted(health, key=lambda each: each.state == "healthy"),
+        "destinations": destinations,
+        "more_destinations": Destination.objects.count() - len(destinations),
         "workers": sum(process.kind == "worker" for process in status.processes),
         "backlog": sum(handler.ready for handler in status.handlers),
         "oldest": min((h.oldest_ready for h in status.handlers if h.oldest_ready), default=None),

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deliveries.commands import add_destination
 from deliveries.ids import delivery_id
-from deliveries.models import Attempt, Delivery, Destination, Payload
+from deliveries.models import Attempt, Delivery, Destination, Payload, Tally
 from feeds import commands
 from feeds.models import Feed, FeedStatus, Row
 from outbox import heartbeats
@@ -44,9 +44,24 @@ def fill(deliveries: int) -> dict[str, str]:
     for name, feed in feeds.items():
         Feed.objects.filter(id=feed.id).update(status=name)
     _wait_and_park()
+    _busy_destinations()
     _run("VACUUM ANALYZE")
     heartbeats.beat("bench", kind="worker", queues=["deliveries.execute_delivery"], concurrency=8)
     return {name: str(feed.id) for name, feed in feeds.items()}
+
+
+def _busy_destinations() -> None:
+    """A hundred of them, to each of which something was sent in every minute of the last hours."""
+    for number in range(100):
+        add_destination(name=f"partner-{number}", url="https://partner.example", headers={"X-Key": "secret"})
+    minutes = (
+        "generate_series(date_trunc('minute', now()) - interval '3 h', now(), interval '1 min') AS minute"
+    )
+    destinations = "(SELECT id FROM deliveries_destination) AS destination"
+    _insert(
+        Tally, f"{minutes}, {destinations}, generate_series(0, 7) AS share", minute="minute",
+        destination_id="destination.id", share="share", succeeded="50", failed="2",
+    )  # fmt: skip
 
 
 def _run(statement: str, *params: Any) -> None:

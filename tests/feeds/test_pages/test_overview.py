@@ -28,9 +28,11 @@ def worker():
     return Heartbeat.objects.create(name="worker@here", **beat)
 
 
-def tally(minutes_ago, succeeded, failed, share=0):
+def tally(minutes_ago, succeeded, failed, share=0, destination_id=0):
     minute = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
-    Tally.objects.create(minute=minute, share=share, succeeded=succeeded, failed=failed)
+    Tally.objects.create(
+        minute=minute, destination_id=destination_id, share=share, succeeded=succeeded, failed=failed
+    )
 
 
 def test_the_last_hour_is_drawn_and_told_in_words_and_as_a_table(page):
