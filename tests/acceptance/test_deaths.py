@@ -206,3 +206,11 @@ def test_a_worker_told_to_stop_finishes_what_it_has_begun_and_repeats_nothing(
     assert_each_arrived(arrivals(third_party, "/stopped"), range(1, 151))
     assert_all_succeeded(new_stack, feed, 150)
     assert new_stack.sql("SELECT sum(tries), sum(deaths) FROM outbox_handling") == [(0, 0)]
+
+
+def test_workers_with_nothing_to_do_stop_as_soon_as_they_are_told(new_stack: Stack) -> None:
+    new_stack.start("worker", "relay")
+    new_stack.wait(lambda: " ready." in new_stack.log("worker"), within=20, until="the worker to be ready")
+    time.sleep(1.0)  # and then to wait for messages
+    new_stack.stop("worker", within=6)
+    new_stack.stop("relay", within=6)
