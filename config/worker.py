@@ -55,8 +55,8 @@ class Heart(bootsteps.StartStopStep):
         self._whose = f"{socket.gethostname()}:{os.getpid()}"
 
     def start(self, worker: Any) -> None:
-        # A signal does not end the event loop's wait for messages. On RabbitMQ, which brings no timers, an idle
-        # worker began to stop up to 10 s after it was told.
+        # A signal does not end the event loop's wait for messages. On RabbitMQ, which brings no timers, an
+        # idle worker began to stop up to 10 s after it was told.
         worker.timer.call_repeatedly(1.0, lambda: None)
         self._thread = threading.Thread(target=self._run, args=(worker,), name="heartbeat", daemon=True)
         self._thread.start()

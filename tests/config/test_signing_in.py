@@ -15,12 +15,7 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
-def surroundings(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
-def people(db, surroundings):
+def people(db):
     User.objects.create_superuser("anna", password=PASSWORD)
     User.objects.create_user("olga", password=PASSWORD)
 

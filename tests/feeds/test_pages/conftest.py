@@ -21,7 +21,6 @@ CSV = b"sku,name,price\n001,Lamp,10.50\n002,Chair,20\n003,Table,30\n"
 @pytest.fixture(autouse=True)
 def surroundings(settings: Any, tmp_path: Path) -> Iterator[None]:
     settings.MEDIA_ROOT = tmp_path / "uploads"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield
     cache.clear()
 
