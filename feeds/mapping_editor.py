@@ -40,7 +40,7 @@ class Editor:
     @classmethod
     def started(cls, columns: Sequence[str]) -> Self:
         """A new mapping: the file's columns under their own names."""
-        named = [column for column in dict.fromkeys(columns) if column.strip()]
+        named = [column for column in columns if column.strip()]
         return cls(Draft(fields=[DraftField(column=column, to=column) for column in named[:STARTED_WITH]]))
 
     @classmethod

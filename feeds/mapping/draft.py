@@ -198,7 +198,7 @@ class Draft:
     def picks(self, columns: list[str]) -> Iterator[tuple[str, bool]]:
         """The columns to pick from, each with whether a field takes it already."""
         taken = {each.column for each in self.fields}
-        return ((column, column in taken) for column in dict.fromkeys(columns) if column.strip())
+        return ((column, column in taken) for column in columns if column.strip())
 
 
 def _give_numbers(parts: Sequence[DraftField | DraftRule]) -> None:

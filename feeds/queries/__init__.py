@@ -2,27 +2,27 @@
 and counts come from the feed's own ledger."""
 
 from feeds.queries.columns import aliases_of, missing_columns, whole_line
-from feeds.queries.destinations import get_destination, sample_request, visible_destinations
+from feeds.queries.destinations import get_destination, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.health import SECRETS, health, troubled_first
 from feeds.queries.live import Live
 from feeds.queries.mails import feed_mails
-from feeds.queries.mappings import mapping_versions, newest_mappings, sample_feeds
+from feeds.queries.mappings import mapping_versions, newest_mappings
 from feeds.queries.pace import chart
 from feeds.queries.preview import preview
 from feeds.queries.results import RESULT_FILES, result_count, result_rows, result_text
 from feeds.queries.row_cells import as_entered, editing, get_row
 from feeds.queries.rows import Show, rows_page
-from feeds.queries.samples import Sample, pasted_sample, sample_of
+from feeds.queries.samples import Choice, sample_request
 from feeds.queries.story import row_story
 from feeds.queries.throughput import throughput
 
 __all__ = [
     "RESULT_FILES",
     "SECRETS",
+    "Choice",
     "Live",
-    "Sample",
     "Show",
     "Viewer",
     "aliases_of",
@@ -39,15 +39,12 @@ __all__ = [
     "mapping_versions",
     "missing_columns",
     "newest_mappings",
-    "pasted_sample",
     "preview",
     "result_count",
     "result_rows",
     "result_text",
     "row_story",
     "rows_page",
-    "sample_feeds",
-    "sample_of",
     "sample_request",
     "throughput",
     "troubled_first",

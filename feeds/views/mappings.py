@@ -1,7 +1,5 @@
 """Mappings: what a row becomes, with the first requests beside it."""
 
-import uuid
-
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +11,6 @@ from feeds.mapping import MappingError
 from feeds.mapping.draft import DECIMALS, THOUSANDS, DraftField, DraftRule
 from feeds.mapping.spec import METHODS
 from feeds.mapping_editor import Editor
-from feeds.models import Feed
 from feeds.views.access import SignedIn
 
 PICKED_FROM = 60  # unused columns that the page offers as buttons; all are offered where one is typed
@@ -42,10 +39,9 @@ def mappings(request: SignedIn) -> HttpResponse:
 
 
 def add(request: SignedIn) -> HttpResponse:
-    if request.method == "POST":
-        return _edit(request, Editor.posted(request.POST))
-    sample = _sample(request)
-    return _edit(request, Editor.started(sample.columns if sample else []))
+    choice = _choice(request)
+    posted = request.method == "POST"
+    return _edit(request, Editor.posted(request.POST) if posted else Editor.started(choice.columns), choice)
 
 
 def change(request: SignedIn, name: str) -> HttpResponse:
@@ -58,10 +54,18 @@ def change(request: SignedIn, name: str) -> HttpResponse:
     else:
         editor = Editor.of(shown.document, as_json=request.GET.get("as") == "json")
     aliases = queries.aliases_of(name)
-    return _edit(request, editor, name=name, versions=versions, shown=shown, aliases=aliases)
+    choice = _choice(request)
+    return _edit(request, editor, choice, name=name, versions=versions, shown=shown, aliases=aliases)
 
 
-def _edit(request: SignedIn, editor: Editor, *, name: str = "", **context: object) -> HttpResponse:
+def _choice(request: SignedIn) -> queries.Choice:
+    feed = request.POST.get("feed") or request.GET.get("feed", "")
+    return queries.Choice(request.user, feed=feed, pasted=request.POST.get("pasted", ""))
+
+
+def _edit(
+    request: SignedIn, editor: Editor, choice: queries.Choice, *, name: str = "", **context: object
+) -> HttpResponse:
     form = MappingForm(initial={"name": name})
     if request.method == "POST":
         form = MappingForm({"name": request.POST.get("name", "")} | _document(editor))
@@ -71,8 +75,8 @@ def _edit(request: SignedIn, editor: Editor, *, name: str = "", **context: objec
             return redirect("feeds:mapping", stored.name)
         form.errors.pop("document", None)
         _act(editor, request.POST.get("do", "show"))
-    context |= CHOICES | {"form": form, "editor": editor} | _requests(request, editor)
-    context |= _samples(request, editor)
+    context |= CHOICES | {"form": form, "editor": editor, "choice": choice} | _requests(editor, choice)
+    context["picks"] = _picks(editor, choice)
     return render(request, "feeds/mappings/form.html", context)
 
 
@@ -96,12 +100,12 @@ def _document(editor: Editor) -> dict[str, str]:
 @require_POST
 def preview(request: SignedIn) -> HttpResponse:
     """The requests of the first rows under a mapping that is being written."""
-    found = _requests(request, Editor.posted(request.POST))
+    found = _requests(Editor.posted(request.POST), _choice(request))
     return render(request, "feeds/mappings/_preview.html", found)
 
 
-def _requests(request: SignedIn, editor: Editor) -> dict[str, object]:
-    sample = _sample(request)
+def _requests(editor: Editor, choice: queries.Choice) -> dict[str, object]:
+    sample = choice.sample
     if sample is None:
         return {}
     try:
@@ -111,32 +115,7 @@ def _requests(request: SignedIn, editor: Editor) -> dict[str, object]:
         return {"sample": sample, "problem": problem}
 
 
-def _samples(request: SignedIn, editor: Editor) -> dict[str, object]:
-    """What the page offers to show the mapping on, and the columns to pick from."""
-    sample = _sample(request)
-    columns = list(dict.fromkeys(sample.columns)) if sample else []
+def _picks(editor: Editor, choice: queries.Choice) -> list[tuple[str, bool]]:
+    """The columns to pick from."""
     draft = editor.draft
-    return {
-        "feeds": queries.sample_feeds(request.user),
-        "feed": _feed(request),
-        "pasted": request.POST.get("pasted", ""),
-        "columns": columns,
-        "picks": list(draft.picks(columns))[: PICKED_FROM + len(draft.fields)] if draft else [],
-    }
-
-
-def _sample(request: SignedIn) -> queries.Sample | None:
-    """What was pasted; else the feed that was chosen, or the newest one."""
-    if text := request.POST.get("pasted", "").strip():
-        return queries.pasted_sample(text, queries.visible_destinations(request.user).first())
-    feed = _feed(request)
-    return queries.sample_of(feed) if feed else None
-
-
-def _feed(request: SignedIn) -> Feed | None:
-    try:
-        return queries.get_feed(
-            request.user, uuid.UUID(request.POST.get("feed") or request.GET.get("feed", ""))
-        )
-    except (ValueError, Http404):
-        return next(iter(queries.sample_feeds(request.user)), None)
+    return list(draft.picks(choice.columns))[: PICKED_FROM + len(draft.fields)] if draft else []

@@ -57,6 +57,15 @@ def test_a_new_mapping_begins_with_the_columns_of_the_newest_feed_and_their_requ
     assert "&quot;name&quot;: &quot;Lamp&quot;" in page
 
 
+def test_the_page_of_a_new_mapping_asks_for_each_thing_once(
+    as_, owner, make_feed, django_assert_max_num_queries
+):
+    make_feed()
+    browser = as_(owner)
+    with django_assert_max_num_queries(3):  # session, person, feeds to choose from
+        browser.get(reverse("feeds:add_mapping"))
+
+
 def test_the_form_stores_the_document_that_json_would(as_, owner):
     rules = [
         {"column": "sku", "required": True, "unique": True},
