@@ -1,0 +1,104 @@
+"""What every page asks the database for: nothing that grows with the rows of a feed, or with all feeds."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from feeds.models import Feed, FeedStatus
+from tests.feeds.test_pages.test_access import every_page
+
+pytestmark = pytest.mark.django_db
+
+LARGE = (
+    "feeds_row", "feeds_feed", "deliveries_delivery", "deliveries_attempt", "deliveries_payload",
+    "outbox_outboxevent", "outbox_handling",
+)  # fmt: skip
+ONE_BY_ONE = r'"(id|number|event_id|delivery_id|correlation_id|name)" (=|IN) '
+STATUSES = [status for status in FeedStatus.values if status != FeedStatus.CHECKING]
+
+
+@pytest.fixture
+def large(delivering):
+    """As if the feed had a million rows."""
+    Feed.objects.filter(id=delivering.id).update(
+        total=10**6, created=10**6 - 1, tried=999_000, pending=10**6 - 3, released_at=timezone.now(),
+        invalid_by_code={"too_few_cells": 1}, missing=[],
+    )  # fmt: skip
+    delivering.refresh_from_db()
+    return delivering
+
+
+def asked(browser, url):
+    with CaptureQueriesContext(connection) as queries:
+        answer = browser.get(url)
+        if answer.streaming:
+            b"".join(answer.streaming_content)
+    return [query["sql"] for query in queries.captured_queries]
+
+
+def walks(sql):
+    """Why this statement reads more than a page of a large table, or ""."""
+    if not sql.startswith(("SELECT", "WITH")) or not re.search(rf'FROM "?({"|".join(LARGE)})\b', sql):
+        return ""
+    outside = re.sub(r"\(SELECT .*? LIMIT \d+[^)]*\)", "(…)", sql)
+    if re.search(rf'FROM "?({"|".join(LARGE)})\b', outside):
+        if re.search(r"\b(COUNT|SUM|MIN|MAX|AVG)\(|GROUP BY", outside):
+            return "it counts"
+        if "LIMIT" not in outside and not re.search(ONE_BY_ONE, outside):
+            return "it has no bound"
+    return "it skips rows" if "OFFSET" in sql else ""
+
+
+def test_what_walks_is_known():
+    """The guard itself."""
+    for sql in (
+        'SELECT COUNT(*) AS "__count" FROM "feeds_row" WHERE "feeds_row"."feed_id" = 1',
+        'SELECT "feeds_row"."line" FROM "feeds_row" WHERE "feeds_row"."feed_id" = 1 ORDER BY 1',
+        'SELECT "feeds_feed"."id" FROM "feeds_feed" LIMIT 25 OFFSET 25',
+    ):
+        assert walks(sql)
+    for sql in (
+        'SELECT COUNT(*) FROM (SELECT "id" AS "col1" FROM "outbox_handling" LIMIT 10000) subquery',
+        'SELECT "feeds_row"."line" FROM "feeds_row" WHERE "feeds_row"."feed_id" = 1 LIMIT 21',
+        'SELECT "x" FROM "deliveries_attempt" WHERE "deliveries_attempt"."delivery_id" IN (1, 2)',
+    ):
+        assert not walks(sql)
+
+
+def walking(browser, urls):
+    return {url: [(why, sql) for sql in asked(browser, url) if (why := walks(sql))] for url in urls}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_no_page_of_a_feed_counts_or_walks_its_rows(as_, owner, large, address, status):
+    Feed.objects.filter(id=large.id).update(status=status)
+    large.refresh_from_db()
+    urls = [address(name, arguments) for name, arguments in every_page() if "feed_id" in arguments]
+    urls += [f"{reverse('feeds:live', args=[large.id])}?stage={large.stage}"]
+    rows = reverse("feeds:rows", args=[large.id])
+    urls += [f"{rows}?{q}" for q in ("show=failed", "show=pending", "q=unknown", "after=900000")]
+    found = walking(as_(owner), urls)
+    assert not {url: why for url, why in found.items() if why}
+
+
+def test_no_other_page_counts_or_walks(as_, owner, admin, large, address):
+    urls = [address(n, args) for n, args in every_page() if "feed_id" not in args and n != "logout"]
+    urls += ["/feeds/?q=x", "/feeds/?status=delivering", f"/feeds/?before={large.id}"]
+    for browser in (as_(owner), as_(admin)):
+        found = walking(browser, urls)
+        assert not {url: why for url, why in found.items() if why}
+
+
+@pytest.mark.parametrize(
+    "model", ["feeds_feed", "deliveries_delivery", "outbox_outboxevent", "outbox_handling", "outbox_error"]
+)
+def test_no_list_of_the_admin_counts(as_, admin, large, model):
+    """A list that fits on one page is read without a bound there."""
+    url = reverse(f"admin:{model}_changelist")
+    for asked_for in (url, f"{url}?q={large.id}", f"{url}?p=2"):
+        found = walking(as_(admin), [asked_for])[asked_for]
+        assert not [sql for why, sql in found if why == "it counts"]
