@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
@@ -55,12 +55,14 @@ def create_feed(
     owner_id: int | None = None,
     send_at_once: bool = False,
     refuse_duplicate: bool = False,
+    ticket: uuid.UUID | None = None,
     inspect: Callable[[Feed], None] | None = None,
 ) -> Feed:
     """Stores the file, then the feed with its FeedCreated in one transaction.
 
-    An upload that this returns is never lost. Raises DuplicateFile when asked to, whatever `inspect` raises
-    of the stored file, OSError when the disk is full; then nothing is left behind.
+    An upload that this returns is never lost. With the `ticket` of an earlier one of the same owner and
+    content it is that one's feed that is returned. Raises DuplicateFile when asked to, whatever `inspect`
+    raises of the stored file, OSError when the disk is full; then nothing is left behind.
     """
     feed = Feed(
         id=uuid7(),
@@ -73,6 +75,7 @@ def create_feed(
     )
     try:
         feed.size, feed.sha256 = _store(content, feed.source_path)
+        feed.ticket = uuid.uuid5(ticket, feed.sha256) if ticket else None
         if refuse_duplicate and (earlier := earlier_feed(feed)):
             raise DuplicateFile(
                 f"The same file was sent to {destination.name} before, as feed {earlier.id} "
@@ -84,10 +87,17 @@ def create_feed(
             feed.lane_id = deliveries.open_group(feed.id, destination)
             feed.save(force_insert=True)
             publish(FeedCreated(correlation_id=feed.id, conversation_id=feed.id))
-    except BaseException:
+    except BaseException as exc:
         shutil.rmtree(feed.folder, ignore_errors=True)
+        if isinstance(exc, IntegrityError) and (first := _uploaded_before(feed)):
+            return first
         raise
     return feed
+
+
+def _uploaded_before(feed: Feed) -> Feed | None:
+    """What the first press of the same form made."""
+    return Feed.objects.filter(owner=feed.owner_id, ticket=feed.ticket).exclude(ticket=None).first()
 
 
 def _store(content: IO[bytes] | Iterable[bytes], path: Path) -> tuple[int, str]:

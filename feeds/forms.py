@@ -1,5 +1,6 @@
 """What people enter."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -61,6 +62,9 @@ class UploadForm(forms.Form):
         initial="",
     )
 
+    # New each time that the form is shown: pressed twice, it uploads once.
+    ticket = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
+
     def __init__(self, *args: Any, user: queries.Viewer, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["destination"] = forms.ModelChoiceField(
@@ -77,7 +81,7 @@ class UploadForm(forms.Form):
         """A feed of each file, one after the other; raises OSError at the one that cannot be stored."""
         data = self.cleaned_data
         files: list[UploadedFile[Any]] = data["file"]
-        for file in files:
+        for place, file in enumerate(files):
             yield create_feed(
                 content=file.chunks(),
                 name=file.name or "unnamed.csv",
@@ -85,7 +89,16 @@ class UploadForm(forms.Form):
                 mapping=data["mapping"],
                 owner_id=owner_id,
                 send_at_once=bool(data["send_at_once"]),
+                ticket=self._ticket(place, file.name),
             )
+
+    def _ticket(self, place: int, name: str | None) -> uuid.UUID | None:
+        """Of one file: another file, or other answers beside it, are another upload."""
+        data = self.cleaned_data
+        if data["ticket"] is None:
+            return None
+        said = (place, name, data["destination"].id, data["mapping"], data["send_at_once"])
+        return uuid.uuid5(data["ticket"], repr(said))
 
 
 class MappingForm(forms.Form):

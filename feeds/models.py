@@ -55,6 +55,7 @@ class Feed(models.Model):
     trial = models.BooleanField(default=False)  # only the first rows go, until a person sends the rest
     lane_id = models.BigIntegerField()
 
+    ticket = models.UUIDField(null=True)  # of the form and the file: a second press uploads nothing
     size = models.BigIntegerField(default=0)  # bytes
     sha256 = models.CharField(max_length=64, blank=True)
     said = models.JSONField(default=dict)  # what a person said of the file: detection does not doubt it
@@ -111,6 +112,9 @@ class Feed(models.Model):
             ),
             CheckConstraint(condition=Q(invalid__lte=F("failed")), name="invalid_part_of_failed"),
             CheckConstraint(condition=Q(status__in=FeedStatus.values), name="feed_status_known"),
+            models.UniqueConstraint(
+                fields=["owner", "ticket"], condition=Q(ticket__isnull=False), name="uploaded_once"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,10 +2,12 @@
 
 import errno
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -48,6 +50,66 @@ def test_several_files_become_several_feeds(as_, owner, destination):
 
     assert answer.url == reverse("feeds:list")
     assert set(Feed.objects.values_list("name", "send_at_once")) == {("a.csv", True), ("b.csv", True)}
+
+
+def test_a_form_that_is_pressed_twice_uploads_once(as_, owner, other, destination, settings):
+    browser = as_(owner)
+    ticket = browser.get(reverse("feeds:upload")).context["form"]["ticket"].value()
+    first = upload(browser, destination, csv_file(), ticket=ticket)
+    again = upload(browser, destination, csv_file(), ticket=ticket)
+
+    assert first.url == again.url == reverse("feeds:feed", args=[Feed.objects.get().id])
+    assert OutboxEvent.objects.filter(type="FeedCreated").count() == 1
+    assert len(stored_files(settings)) == 1
+
+    # Another file, other answers, and another person are another upload
+    upload(browser, destination, csv_file(content=CSV + b"4,Bed,1\n"), ticket=ticket)
+    upload(browser, destination, csv_file(), ticket=ticket, send_at_once="on")
+    upload(as_(other), destination, csv_file(), ticket=ticket)
+    upload(browser, destination, csv_file())
+    upload(browser, destination, csv_file())
+    assert Feed.objects.count() == len(stored_files(settings)) == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_presses_at_once_one_uploads(as_, owner, destination, settings, monkeypatch):
+    both = threading.Barrier(2, timeout=20)
+    plain = commands._store
+
+    def stored_by_both(content, path):
+        found = plain(content, path)
+        both.wait()
+        return found
+
+    def press(browser):
+        try:
+            return upload(browser, destination, csv_file(), ticket="0" * 32).url
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(commands, "_store", stored_by_both)
+    with ThreadPoolExecutor(2) as threads:
+        pages = set(threads.map(press, [as_(owner), as_(owner)]))
+
+    assert pages == {reverse("feeds:feed", args=[Feed.objects.get().id])}
+    assert len(stored_files(settings)) == 1
+
+
+def test_what_was_stored_before_the_disk_was_full_is_not_uploaded_twice(
+    as_, owner, destination, settings, monkeypatch
+):
+    def full_at_the_second(content, path, plain=commands._store):
+        if Feed.objects.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return plain(content, path)
+
+    browser = as_(owner)
+    ticket = browser.get(reverse("feeds:upload")).context["form"]["ticket"].value()
+    with monkeypatch.context() as full:
+        full.setattr(commands, "_store", full_at_the_second)
+        upload(browser, destination, csv_file("a.csv"), csv_file("b.csv"), ticket=ticket)
+    upload(browser, destination, csv_file("a.csv"), csv_file("b.csv"), ticket=ticket)
+    assert sorted(Feed.objects.values_list("name", flat=True)) == ["a.csv", "b.csv"]
 
 
 def test_an_upload_by_script_is_led_on_by_a_header(as_, owner, destination):
