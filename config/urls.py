@@ -5,6 +5,9 @@ from django.urls import include, path
 
 from config import health
 
+admin.site.site_header = admin.site.site_title = "Rowpost"
+admin.site.index_title = "Admin"
+
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),

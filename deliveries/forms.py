@@ -94,16 +94,18 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             "concurrency": "Requests at once, at most",
             "timeout": "Seconds for one request",
             "max_attempts": "Attempts for a row",
-            "retry_first": "Seconds until the second attempt",
-            "retry_factor": "Each further wait is longer by",
-            "retry_cap": "Longest wait in seconds",
-            "success_path": "Success: place in the JSON answer",
+            "retry_first": "First wait, in seconds",
+            "retry_factor": "Factor of each further wait",
+            "retry_cap": "Longest wait, in seconds",
+            "success_path": "Success: place in the answer",
             "statuses": "Statuses that mean something else",
         }
         help_texts = {
             "name": "Letters, digits, - and _.",
+            "url": "Where each row is sent. A mapping may add a path of its own.",
             "rate": "Empty: as fast as it answers.",
             "concurrency": "Empty: as many as the workers have.",
+            "retry_factor": "3 makes of a minute three minutes, then nine.",
             "success_path": "Such as result.ok; empty: the status alone decides.",
             "statuses": 'Such as {"404": "succeeded"}.',
         }
@@ -119,6 +121,8 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             value = self.instance.success_value
             self.initial["success_value"] = value if isinstance(value, str) else json.dumps(value)
         self.fields["statuses"].required = False
+        self.fields["url"].widget.attrs["placeholder"] = "https://shop.example/api/products"
+        self.fields["statuses"].widget.attrs["rows"] = 3
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data

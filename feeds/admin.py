@@ -19,7 +19,7 @@ from outbox.admin import ReadOnly
 @admin.register(Feed)
 class FeedAdmin(ReadOnly):
     list_display = (
-        "name", "page", "owner", "destination", "status", "total", "pending", "succeeded", "failed",
+        "name", "page", "owner", "destination", "state", "total", "pending", "succeeded", "failed",
         "cancelled", "created_at",
     )  # fmt: skip
     list_select_related = ("owner", "destination")
@@ -29,6 +29,11 @@ class FeedAdmin(ReadOnly):
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("feeds.change_feed")
+
+    @admin.display(description="status")
+    def state(self, feed: Feed) -> str:
+        """The word; what it means stands beside the filter."""
+        return feed.status
 
     @admin.display(description="page")
     def page(self, feed: Feed) -> SafeString:

@@ -120,7 +120,7 @@ class SubscriptionAdmin(ReadOnly):
 
 @admin.register(Handling)
 class HandlingAdmin(ReadOnly):
-    list_display = ("id", "of_event", "handler", "state", "tries", "due_at", "error", "finished_at")
+    list_display = ("id", "of_event", "handler", "word", "tries", "due_at", "error", "finished_at")
     list_select_related = ("event", "subscription", "error")
     list_filter = ("state",)
     search_fields = ("id",)
@@ -150,6 +150,11 @@ class HandlingAdmin(ReadOnly):
     @admin.display(description="handler")
     def handler(self, handling: Handling) -> str:
         return handling.subscription.handler
+
+    @admin.display(description="state")
+    def word(self, handling: Handling) -> str:
+        """What it means stands beside the filter."""
+        return handling.state
 
 
 @admin.register(Lane)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 WIDTH = 720  # of a chart
+WIDEST = 40  # of a bar: a few ones would be blocks
 LEAST = 1.5  # however little there is, it is seen
 
 
@@ -21,10 +22,11 @@ class Bar:
 def bar(index: int, slots: int, good: int, bad: int, *, top: int, height: int) -> Bar:
     """The bar of one of `slots` slices, in a chart of that height whose upper edge stands for `top`."""
     slot = WIDTH / slots
+    width = min(slot - 2, WIDEST)
     good_height, bad_height = _height(good, top, height), _height(bad, top, height)
     return Bar(
-        x=round(index * slot + 1, 1),
-        width=round(slot - 2, 1),
+        x=round(index * slot + (slot - width) / 2, 1),
+        width=round(width, 1),
         good=good_height,
         good_y=round(height - good_height, 1),
         bad=bad_height,

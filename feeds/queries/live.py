@@ -42,6 +42,11 @@ class Live:
         return waits(self._feed)
 
     @cached_property
+    def next_try(self) -> datetime | None:
+        """Of what is tried again, once every row was tried."""
+        return None if self.waits else _next_try(self._feed)
+
+    @cached_property
     def pace(self) -> Pace | None:
         return None if self._feed.destination.breaker_opened else pace(self._feed)  # probes are no pace
 
@@ -139,7 +144,6 @@ class Wait:
 
     sentence: str
     until: datetime | None = None
-    trouble: bool = True  # somebody may have to do something
 
 
 def waits(feed: Feed) -> list[Wait]:
@@ -152,7 +156,7 @@ def waits(feed: Feed) -> list[Wait]:
             Wait("No worker is running, so nothing moves. The feed is safe; an admin has to start one.")
         )
     if feed.status == FeedStatus.DELIVERING:
-        found += _holds(feed) or _next_try(feed)
+        found += _holds(feed)
     if _is_parked(feed):
         found.append(
             Wait("Some of its work gave up by our fault, and is kept: an admin can retry it. No row is lost.")
@@ -160,14 +164,14 @@ def waits(feed: Feed) -> list[Wait]:
     return found
 
 
-def _next_try(feed: Feed) -> list[Wait]:
+def _next_try(feed: Feed) -> datetime | None:
     """When every row was tried: when the next of those that failed is due, if that is among the next."""
-    if not feed.import_done or feed.pending == 0 or feed.tried < feed.created:
-        return []
+    all_tried = feed.status == FeedStatus.DELIVERING and feed.import_done and feed.tried >= feed.created
+    if not all_tried or feed.pending == 0:
+        return None
     soonest = Handling.objects.waiting().order_by("due_at").values_list("lane_id", "due_at", "event_id")
     ours = {event: due_at for lane, due_at, event in soonest[:LOOKED_AT] if due_at and lane == feed.lane_id}
-    due = min((ours[event_id] for event_id in _still_wanted(ours)), default=None)
-    return [Wait("What failed waits for its next attempt.", due, trouble=False)] if due else []
+    return min((ours[event_id] for event_id in _still_wanted(ours)), default=None)
 
 
 def _still_wanted(event_ids: Iterable[int]) -> list[int]:

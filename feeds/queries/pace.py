@@ -14,6 +14,7 @@ from feeds.queries.bars import WIDTH, Bar, bar
 
 SAMPLES = 240  # rows looked at for the chart
 BARS = 48  # at most
+SHORTEST = 3.0  # seconds below which a chart says nothing
 PER_BAR = 5  # attempts on average, so that chance does not draw the picture
 RECENT = 400  # rows over which the rate is measured
 RECENT_SAMPLES = 50
@@ -71,7 +72,8 @@ class Chart:
 
 
 def chart(feed: Feed) -> Chart | None:
-    """Attempts by outcome from the first to the last one; None while there are hardly any."""
+    """Attempts by outcome from the first to the last one; None while there are hardly any, or
+    where they took only moments."""
     reached = min(feed.total, feed.tried + feed.invalid)
     if not reached or feed.released_at is None:
         return None
@@ -86,8 +88,10 @@ def chart(feed: Feed) -> Chart | None:
     if len(times) < 3:
         return None
     begins, ends = min(times)[0], max(times)[0]
-    span = max((ends - begins).total_seconds(), 1.0)
-    slots = min(BARS, max(6, len(times) // PER_BAR))
+    span = (ends - begins).total_seconds()
+    if span < SHORTEST:
+        return None
+    slots = min(BARS, int(span), max(6, len(times) // PER_BAR))  # none shorter than a second
     counts = [[0, 0] for _ in range(slots)]
     for time, good in times:
         index = min(slots - 1, int((time - begins).total_seconds() / span * slots))

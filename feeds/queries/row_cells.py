@@ -34,10 +34,27 @@ def get_row(feed: Feed, number: int) -> Row:
     return row
 
 
-def named(feed: Feed, values: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Columns with their cells: of a cell too many the column is "", of a missing one the cell None."""
-    pairs = zip_longest(feed.columns, values)
-    return [(column or "", value) for column, value in pairs]
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: what the file had, and what is sent."""
+
+    column: str  # "": the line had more cells than there are columns
+    had: str | None  # None: the line had no such cell
+    now: str | None
+
+    @property
+    def changed(self) -> bool:
+        return self.now is not None and self.now != self.had
+
+    @property
+    def is_blank(self) -> bool:
+        return not (self.had or "").strip()
+
+
+def compared(feed: Feed, row: Row) -> list[Cell]:
+    """Each cell of the line, and of the columns that it lacks."""
+    cells_ = zip_longest(feed.columns, cells(row), current_cells(row))
+    return [Cell(column or "", had, now) for column, had, now in cells_]
 
 
 @dataclass(frozen=True, slots=True)

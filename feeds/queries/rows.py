@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Q, TextChoices
 
-from feeds.models import Feed, Row
+from feeds.models import Feed, Row, RowOutcome
 from feeds.queries.pages import cut
 
 ROWS_A_PAGE = 50
@@ -31,6 +31,13 @@ _CHOSEN: dict[str, dict[str, Any]] = {
     Show.PENDING: {"outcome": ""},
     Show.CANCELLED: {"outcome": "cancelled"},
 }
+
+
+def outcome_of(row: Row) -> str:
+    """In the word that pages have for it."""
+    if row.invalid:
+        return "invalid"
+    return "arrived" if row.outcome == RowOutcome.SUCCEEDED else row.outcome or "waiting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deliveries.ids import delivery_id
-from deliveries.models import Attempt, Delivery, Payload, Status
+from deliveries.models import OPEN, Attempt, Delivery, Payload, Status
 from deliveries.sending import target_url
 from deliveries.shown import ShownRequest, request_of
 from feeds.models import Feed
 from feeds.models import Row as FeedRow
-from feeds.queries.row_cells import Editing, cells, current_cells, editing, get_row, named
+from feeds.queries.row_cells import Cell, Editing, compared, editing, get_row
+from feeds.queries.rows import outcome_of
 from feeds.queries.timeline import Timeline, timeline
 
 ATTEMPTS_SHOWN = 100
@@ -29,8 +30,9 @@ class RowStory:
     """One row: its cells, its requests and answers, its timeline."""
 
     row: FeedRow
-    cells: Sequence[tuple[str, str | None]]  # column, value as in the file
-    mended: Sequence[tuple[str, str | None]] = ()
+    compared: Sequence[Cell]
+    mended: bool = False  # a person changed cells
+    after: int = 0  # the number of the next row, if there is one
     editing: Editing | None = None
     delivery: Delivery | None = None
     payload: Payload | None = None
@@ -41,12 +43,23 @@ class RowStory:
     @property
     def state(self) -> str:
         """The row's outcome, or what its delivery waits for."""
-        if self.row.invalid:
-            return "invalid"
-        if self.row.outcome or self.delivery is None:
-            return self.row.outcome or "pending"
-        retrying = self.delivery.status == Status.SCHEDULED and self.delivery.attempt > 1
-        return "retrying" if retrying else "pending"
+        if self.row.invalid or not self._is_open:
+            return outcome_of(self.row)
+        retrying = self.delivery and self.delivery.status == Status.SCHEDULED and self.delivery.attempt > 1
+        return "retrying" if retrying else "waiting"
+
+    @property
+    def _is_open(self) -> bool:
+        return self.delivery is not None and self.delivery.status in OPEN
+
+    @property
+    def moves(self) -> bool:
+        """The page asks again."""
+        return self._is_open or not (self.row.outcome or self.delivery is None)
+
+    @property
+    def before(self) -> int:
+        return self.row.number - 1
 
 
 def row_story(feed: Feed, number: int, *, entered: Sequence[str] | None = None) -> RowStory:
@@ -54,8 +67,9 @@ def row_story(feed: Feed, number: int, *, entered: Sequence[str] | None = None) 
     (yet)."""
     row = get_row(feed, number)
     known: dict[str, Any] = {
-        "cells": named(feed, cells(row)),
-        "mended": named(feed, current_cells(row)) if row.mended is not None else (),
+        "compared": compared(feed, row),
+        "mended": row.mended is not None,
+        "after": number + 1 if number < _reached(feed) else 0,
         "editing": editing(feed, row, entered),
     }
     id_ = delivery_id(feed.id, number)
@@ -74,6 +88,11 @@ def row_story(feed: Feed, number: int, *, entered: Sequence[str] | None = None) 
         exchanges=_exchanges(delivery, payloads),
         timeline=timeline(feed, id_),
     )
+
+
+def _reached(feed: Feed) -> int:
+    """A row up to which all can be looked at."""
+    return feed.total if feed.import_done else feed.created
 
 
 def _exchanges(delivery: Delivery, payloads: dict[int, Payload]) -> list[Exchange]:

@@ -113,7 +113,10 @@ class Step:
 
     @property
     def detail(self) -> str:
-        return str(self.event.payload.get("message") or "")
+        """What the step before has told already is not told again."""
+        told = self.cause.payload.get("message") if self.cause is not None else None
+        message = self.event.payload.get("message")
+        return str(message) if message and message != told else ""
 
     @property
     def status(self) -> int | None:

@@ -4,20 +4,25 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from feeds.models import Feed, Row
+from feeds.queries.rows import outcome_of
 from outbox.heartbeats import worker_lives
 from outbox.models import Handling
 
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
+
+# As deliveries.answers puts it.
+_ANSWERED = re.compile(r"(?P<source>The third party answered \d{3}[^:,]*): (?P<gist>.+)", re.DOTALL)
 
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
@@ -93,6 +98,27 @@ def _indented(pieces: Iterable[str]) -> str:
     return "".join(parts)
 
 
+class Said(NamedTuple):
+    """An error in two pieces: what a person has to know, and who says so."""
+
+    gist: str
+    source: str
+
+
+@register.filter
+def said(error: str) -> Said:
+    """People look for the third party's own words first, and for its status second."""
+    text = error.replace("….", "…")
+    answered = _ANSWERED.fullmatch(text)
+    return Said(answered["gist"], answered["source"]) if answered else Said(text, "")
+
+
+@register.filter
+def words(code: str) -> str:
+    """too_few_cells → too few cells."""
+    return code.replace("_", " ")
+
+
 @register.filter
 def shown(text: str) -> str:
     """A cell's value, so that emptiness is seen."""
@@ -125,7 +151,7 @@ def row_cells(row: Row) -> str:
 
 @register.filter
 def outcome(row: Row) -> str:
-    return "invalid" if row.invalid else row.outcome or "waiting"
+    return outcome_of(row)
 
 
 @register.filter
@@ -134,10 +160,19 @@ def age(value: datetime | None, now: datetime) -> str:
     return NOTHING if value is None else duration(max(0.0, (now - value).total_seconds()))
 
 
+@register.filter
+def ago(value: datetime, now: datetime) -> str:
+    """As `age`; what was a moment ago is now, so that the page does not flicker."""
+    return "now" if (now - value).total_seconds() < 5 else f"{age(value, now)} ago"
+
+
 @register.inclusion_tag("feeds/_banner.html", takes_context=True)
 def banner(context: dict[str, Any]) -> dict[str, Any]:
     """What stands still by our fault, for admins."""
-    if not getattr(context.get("user"), "is_staff", False):
+    request = context.get("request")
+    if not getattr(context.get("user"), "is_staff", False) or (
+        request is not None and request.path == reverse("feeds:overview")  # which says it itself
+    ):
         return {}
     return {
         "no_worker": not worker_lives(),

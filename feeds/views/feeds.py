@@ -96,7 +96,7 @@ def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     if request.GET.get("stage") != feed.stage:
         return HttpResponseClientRefresh()
     context = {"feed": feed, "live": queries.Live(feed), "chart": queries.chart(feed)}
-    return render(request, "feeds/_live.html", context)
+    return render(request, "feeds/_news.html", context)
 
 
 def groups(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:

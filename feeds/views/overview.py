@@ -12,6 +12,7 @@ from feeds import queries
 from feeds.views.access import SignedIn, for_admins
 from outbox import parking
 from outbox import queries as outbox
+from outbox.queries import HandlerStatus
 from outbox.tasks import RELAY_QUEUE
 
 DESTINATIONS_SHOWN = 40
@@ -24,9 +25,12 @@ def overview(request: SignedIn) -> HttpResponse:
     context = {
         "status": status,
         "throughput": queries.throughput(status.now),
+        "busy": [handler for handler in status.handlers if _is_busy(handler)],
+        "idle": [handler for handler in status.handlers if not _is_busy(handler)],
         "stalled": [handler for handler in status.handlers if handler.stalled_since],
         "relays": sum(RELAY_QUEUE in process.queues for process in status.processes),
         "parked": status.parked,
+        "troubled": sum(each.state != "healthy" for each in destinations),
         "destinations": destinations,
         "more_destinations": Destination.objects.count() - len(destinations),
         "workers": sum(process.kind == "worker" for process in status.processes),
@@ -35,6 +39,10 @@ def overview(request: SignedIn) -> HttpResponse:
     }
     template = "feeds/overview/_parts.html" if request.htmx else "feeds/overview/show.html"
     return render(request, template, context)
+
+
+def _is_busy(handler: HandlerStatus) -> bool:
+    return bool(handler.ready or handler.leased or handler.waiting or handler.parked)
 
 
 @require_POST

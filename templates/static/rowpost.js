@@ -22,7 +22,8 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => localTimes(document));
-  document.addEventListener("htmx:afterSettle", (event) => localTimes(event.target.parentNode || document));
+  // Before the browser paints, or each exchange would show UTC for a moment.
+  document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target.parentNode || document));
 
   document.addEventListener("change", (event) => {
     if (event.target.matches("input[type=file]")) showNames(event.target);

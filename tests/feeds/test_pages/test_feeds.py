@@ -4,6 +4,7 @@ import errno
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.commands import change_destination
-from deliveries.models import Delivery
-from feeds import commands
+from deliveries.ids import delivery_id
+from deliveries.models import Attempt, Delivery
+from feeds import commands, queries
 from feeds.checking import check
 from feeds.models import Errand, Feed, FeedStatus, Row
 from outbox.models import Error, Handling, OutboxEvent, Subscription
@@ -353,7 +355,7 @@ def test_a_ready_feed_shows_its_invalid_rows_with_line_and_reason(as_, owner, ma
     feed = make_feed(invalid=1, failed=1, pending=2)
     feed.source_path.write_bytes(b"sku,name,price\n001,Lamp,1\n002,Chair\n003,Table,3\n")
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
-    assert "too_few_cells" in page
+    assert "too few cells (1)" in page
     assert "1 row is invalid and will not be sent" in page
 
 
@@ -471,10 +473,57 @@ def test_a_feed_whose_failed_rows_wait_says_until_when(as_, owner, pipeline, thi
     commands.release(feed.id)
     pipeline.settle(feed)
     browser, page = as_(owner), reverse("feeds:feed", args=[feed.id])
-    assert "What failed waits for its next attempt. Until" in browser.get(page).text
+    assert "1 row was tried and will be tried again, the next <time" in browser.get(page).text
     # An attempt that nobody wants any more is none to wait for
     Delivery.objects.filter(number=2).update(attempt=7)
-    assert "next attempt" not in browser.get(page).text
+    assert "1 row was tried and will be tried again." in browser.get(page).text
+
+
+def test_what_moves_on_the_page_brings_the_counts_beside_the_files_along(as_, owner, delivering):
+    browser, live = as_(owner), reverse("feeds:live", args=[delivering.id])
+    Feed.objects.filter(id=delivering.id).update(total=1_203, pending=1_200)
+    news = browser.get(live, {"stage": delivering.stage}).text
+    for kind, count in (("succeeded", "1"), ("failed", "2"), ("not-processed", "1,200")):
+        assert f'id="count-{kind}" hx-swap-oob="true">{count}</span>' in news
+        assert (
+            f'id="count-{kind}">{count}</span>'
+            in browser.get(reverse("feeds:feed", args=[delivering.id])).text
+        )
+
+
+def attempts(feed, *, seconds):
+    """An attempt of the feed's second row each second."""
+    begins = timezone.now() - timedelta(minutes=5)
+    Attempt.objects.bulk_create(
+        Attempt(
+            delivery_id=delivery_id(feed.id, 2), number=n + 1, outcome="failed",
+            finished_at=begins + timedelta(seconds=n),
+        )
+        for n in range(seconds)
+    )  # fmt: skip
+    Feed.objects.filter(id=feed.id).update(released_at=begins)
+    feed.refresh_from_db()
+
+
+def test_the_chart_of_a_feed_has_no_bar_shorter_than_a_second(delivering):
+    attempts(delivering, seconds=5)
+    drawn = queries.chart(delivering)
+    assert drawn is not None
+    assert len(drawn.bars) == 4
+    assert drawn.peak == 2.0
+
+
+def test_a_feed_that_took_only_moments_has_no_chart(delivering):
+    attempts(delivering, seconds=3)
+    assert queries.chart(delivering) is None
+
+
+def test_a_third_partys_own_words_stand_first(as_, owner, delivering):
+    Row.objects.filter(feed_id=delivering.id, number=2).update(
+        error="The third party answered 422 Unprocessable Entity: price must not be empty."
+    )
+    page = as_(owner).get(reverse("feeds:feed", args=[delivering.id])).text
+    assert page.index("price must not be empty.") < page.index("The third party answered 422")
 
 
 def test_a_feed_of_which_something_is_parked_says_so(as_, owner, delivering):

@@ -1,5 +1,6 @@
 """The overview: what is told of the last hour, of what waits, and of what stands still."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -119,3 +120,21 @@ def test_what_waits_and_what_is_parked_is_counted_up_to_a_bound(page, monkeypatc
     found = {handler.handler: handler for handler in queries.status().handlers}["t.one"]
     assert (found.waiting, found.more_waiting, found.parked) == (3, True, 3)
     assert "<strong>3+</strong>" in page()
+
+
+def test_the_first_sentence_says_how_everything_stands(page, worker, delivering):
+    assert "All is well, and nothing waits." in page()
+    ready(minutes=0)
+    assert "All is well, and there is work." in page()
+    Lane.objects.filter(id=delivering.destination.lane_id).update(paused=True)
+    assert "1 destination needs a look." in page()
+    Heartbeat.objects.all().delete()
+    assert "Nothing moves: no worker is running." in page()
+
+
+def test_handlers_without_work_are_folded_away(page, worker):
+    ready(minutes=0)
+    busy, idle = re.split("[0-9]+ more have nothing to do", page())
+    assert "<code>t.one</code>" in busy
+    assert "<code>feeds.check_feed</code>" not in busy
+    assert "<code>feeds.check_feed</code>" in idle

@@ -282,3 +282,48 @@ def test_line_breaks_that_nobody_touched_stay_as_they_were(as_, owner, deliverin
     browser.post(url, values)
     body = Payload.objects.get(delivery_id=delivery_id(delivering.id, 3)).body
     assert json.loads(body) == {"sku": "003", "name": "\nTa\nble", "price": "a\nb"}
+
+
+def test_a_failed_row_says_what_to_do_now(as_, owner, delivering):
+    browser, url = as_(owner), reverse("feeds:row", args=[delivering.id, 2])
+    Delivery.objects.filter(number=2).update(status="failed")
+    page = browser.get(url).text
+    assert "It is not tried again by itself" in page
+    assert 'href="#mend"' in page
+    assert "Mend it below, and it is sent" in browser.get(reverse("feeds:row", args=[delivering.id, 3])).text
+    Feed.objects.filter(id=delivering.id).update(status="cancelled")
+    assert "Nothing more is sent of this feed" in browser.get(url).text
+
+
+@pytest.mark.parametrize(
+    ("delivery", "outcome", "word", "moves"),
+    [
+        ({"status": "scheduled", "attempt": 1}, "", "waiting", True),
+        ({"status": "scheduled", "attempt": 2}, "", "retrying", True),
+        ({"status": "scheduled", "attempt": 2}, "failed", "retrying", True),  # a person had it sent again
+        ({"status": "succeeded", "attempt": 1}, "", "waiting", True),  # it is counted in a moment
+        ({"status": "succeeded", "attempt": 1}, "succeeded", "arrived", False),
+        ({"status": "failed", "attempt": 1}, "failed", "failed", False),
+    ],
+)
+def test_a_rows_page_asks_for_news_until_it_has_ended(as_, owner, delivering, delivery, outcome, word, moves):
+    Delivery.objects.filter(number=1).update(**delivery)
+    Row.objects.filter(feed_id=delivering.id, number=1).update(outcome=outcome)
+    page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 1])).text
+    assert f'<span class="badge {word}">{word}</span>' in page
+    assert ("hx-trigger" in page) is moves
+
+
+def test_only_the_cells_that_a_person_changed_are_told_twice(as_, owner, delivering):
+    Row.objects.filter(feed_id=delivering.id, number=2).update(mended='["002","Better chair","20"]')
+    page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 2])).text
+    assert "<strong>Better chair</strong>" in page
+    assert page.count("the same") == 2
+
+
+def test_a_row_leads_to_its_neighbours_as_far_as_there_are_any(as_, owner, delivering):
+    def neighbours(number):
+        page = as_(owner).get(reverse("feeds:row", args=[delivering.id, number])).text
+        return ["Previous row" in page, "Next row" in page]
+
+    assert [neighbours(number) for number in (1, 2, 3)] == [[False, True], [True, True], [True, False]]

@@ -1,12 +1,13 @@
 """How values are written on the pages."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.templatetags.pages import pretty
+from feeds.templatetags.pages import ago, pretty, said
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -30,3 +31,32 @@ def test_what_is_not_json_is_shown_as_it_is(text: str) -> None:
 def test_any_json_is_laid_out_as_python_would(value: object) -> None:
     assert pretty(json.dumps(value)) == json.dumps(value, indent=2)
     assert pretty(json.dumps(value, separators=(",", ":"))) == json.dumps(value, indent=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "gist", "source"),
+    [
+        (
+            "The third party answered 422 Unprocessable Entity: price: must not be empty.",
+            "price: must not be empty.",
+            "The third party answered 422 Unprocessable Entity",
+        ),
+        ("The third party answered 404 Not Found.", "The third party answered 404 Not Found.", ""),
+        (
+            "The third party answered 200 OK, but its a: b is not true.",
+            "The third party answered 200 OK, but its a: b is not true.",
+            "",
+        ),
+        ("This row has 4 cells, but the file has ….", "This row has 4 cells, but the file has …", ""),
+    ],
+)
+def test_an_error_is_told_as_what_a_person_must_know_and_who_says_so(
+    error: str, gist: str, source: str
+) -> None:
+    assert said(error) == (gist, source)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.6, "now"), (12, "12 s ago"), (5400, "1 h 30 min ago")])
+def test_a_moment_ago_is_now(seconds: float, told: str) -> None:
+    now = datetime(2026, 1, 2, 12, tzinfo=UTC)
+    assert ago(now - timedelta(seconds=seconds), now) == told
