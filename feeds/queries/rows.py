@@ -1,5 +1,6 @@
 """The table of a feed's rows."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from feeds.queries.pages import cut
 
 ROWS_A_PAGE = 50
 STRETCH, STRETCHES = 20_000, 6  # rows searched at once, and how often for one page
+PATIENCE = 0.04  # seconds after which no further stretch is begun
 
 
 class Show(TextChoices):
@@ -31,6 +33,13 @@ _CHOSEN: dict[str, dict[str, Any]] = {
     Show.PENDING: {"outcome": ""},
     Show.CANCELLED: {"outcome": "cancelled"},
 }
+_COUNTED: dict[str, str] = {
+    Show.FAILED: "failed",
+    Show.INVALID: "invalid",
+    Show.SUCCEEDED: "succeeded",
+    Show.PENDING: "pending",
+    Show.CANCELLED: "cancelled",
+}
 
 
 def outcome_of(row: Row) -> str:
@@ -50,8 +59,10 @@ class RowsPage:
 
 
 def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 0) -> RowsPage:
-    """Rows by number. No more than a stretch of the feed is searched at once, so that a page is quick
-    even where what it looks for is rare."""
+    """Rows by number. No more than some stretches of the feed are searched at once, so that a page is quick
+    even where what it looks for is rare; and none of a feed that by its ledger has no such rows."""
+    if show in _COUNTED and not getattr(feed, _COUNTED[show]):
+        return RowsPage([])
     rows = Row.objects.filter(feed_id=feed.id, **_CHOSEN.get(show, {})).order_by("number")
     if not text and show in (Show.ALL, Show.FAILED):
         page = cut(rows.filter(number__gt=after)[: ROWS_A_PAGE + 1], ROWS_A_PAGE, "number")
@@ -61,6 +72,7 @@ def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 
             Q(error__icontains=text) | Q(cells__icontains=text) | Q(mended__icontains=text), outcome="failed"
         )
     found: list[Row] = []
+    ends = time.monotonic() + PATIENCE
     for start in range(after, after + STRETCHES * STRETCH, STRETCH):
         stretch = rows.filter(number__gt=start, number__lte=start + STRETCH)
         found += stretch[: ROWS_A_PAGE + 1 - len(found)]
@@ -68,4 +80,6 @@ def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 
             return RowsPage(found[:ROWS_A_PAGE], found[ROWS_A_PAGE - 1].number)
         if start + STRETCH >= feed.total:
             return RowsPage(found)
+        if time.monotonic() > ends:
+            break
     return RowsPage(found, start + STRETCH, start + STRETCH)

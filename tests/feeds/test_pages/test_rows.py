@@ -52,9 +52,24 @@ def test_a_row_is_found_by_its_number_and_failed_ones_by_their_text(as_, owner, 
 def test_a_search_stops_after_a_stretch_and_offers_to_go_on(as_, owner, delivering, monkeypatch):
     monkeypatch.setattr("feeds.queries.rows.STRETCH", 1)
     monkeypatch.setattr("feeds.queries.rows.STRETCHES", 2)
+    monkeypatch.setattr("feeds.queries.rows.PATIENCE", 60)
     page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "invalid"}).text
     assert "No such rows up to row 2" in page
     assert "Search on from row 2" in page
+
+
+def test_a_search_that_takes_long_begins_no_further_stretch(as_, owner, delivering, monkeypatch):
+    monkeypatch.setattr("feeds.queries.rows.STRETCH", 1)
+    monkeypatch.setattr("feeds.queries.rows.PATIENCE", 0)
+    page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "invalid"}).text
+    assert "Search on from row 1" in page
+
+
+def test_what_a_feed_has_none_of_is_not_searched_for(as_, owner, delivering, django_assert_max_num_queries):
+    browser, url = as_(owner), reverse("feeds:rows", args=[delivering.id])
+    for show in ("pending", "cancelled"):
+        with django_assert_max_num_queries(3):  # session, person, feed
+            assert "No such rows" in browser.get(url, {"show": show}).text
 
 
 def test_failed_rows_are_grouped_by_what_they_have_in_common(as_, owner, delivering):
