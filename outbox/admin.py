@@ -1,6 +1,6 @@
 """The ledger in the admin: read only. What its actions change, commands change.
 
-Tables may hold millions of rows: nothing here counts them, and lists page by the primary key.
+Tables may hold millions of rows: nothing here counts them all, and lists page by the primary key.
 """
 
 import uuid
@@ -35,7 +35,7 @@ class UncountedPaginator(_Paginator):
     @cached_property
     def count(self) -> int:
         rows = cast(QuerySet[Any], self.object_list)
-        return len(rows.order_by().values_list("pk", flat=True)[:FAR])
+        return rows.order_by().values("pk")[:FAR].count()
 
 
 class ReadOnly(_ModelAdmin):
@@ -43,7 +43,7 @@ class ReadOnly(_ModelAdmin):
 
     paginator = UncountedPaginator
     show_full_result_count = False
-    list_per_page = 50
+    list_per_page = 25  # Django takes 0.3 ms for a row of ten columns
     ordering = ("-pk",)
     actions: Sequence[str] = ()
 

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from deliveries.models import Destination
+from outbox.admin import FAR
 from outbox.models import Lane
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +78,8 @@ def test_lists_open_and_nothing_is_counted_in_full(
         answer = browser.get(reverse(f"admin:{model}_changelist"))
     assert answer.status_code == 200
     if model in ("feeds_feed", "deliveries_delivery"):
-        assert not [q for q in asked.captured_queries if "COUNT(*)" in q["sql"]]
+        counts = [q["sql"] for q in asked.captured_queries if "COUNT(" in q["sql"]]
+    assert not [sql for sql in counts if not sql.endswith(f"LIMIT {FAR}) subquery")]
 
 
 def test_a_deliverys_page_shows_payload_and_attempts(as_, admin, delivering):
