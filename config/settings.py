@@ -81,7 +81,9 @@ def _database(var: Path) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": (
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;"
+                # FULL: a commit outlives a power cut. NORMAL, the usual companion of WAL, would take back
+                # the last ones, an upload that was accepted among them.
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
                 "PRAGMA temp_store=MEMORY;"
             ),
         }

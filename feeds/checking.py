@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from feeds import durable
 from feeds.judging import Inspection, bound_mapping
 from feeds.mapping import BoundMapping, Columns, Mapping, MappingError, MissingColumns
 from feeds.models import Feed
@@ -40,6 +41,8 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
         )
         fields = {"converted": plain.converted, "encoding_note": plain.note[:300]}
         feed.converted = plain.converted
+        if plain.converted:
+            durable.keep(plain.path)
         dialect = detect_dialect(plain.path, **said)
         names = read_header(plain.path, dialect)
         columns, kept = sent_columns(names)
@@ -106,6 +109,7 @@ def _counted(
         inspection = Inspection(bound, kept, width, finder)
         found = survey(feed.plain_path, dialect, look=inspection.look, progress=progress)
         if finder and (repeated := finder.write(feed.repeats_path, progress=progress)):
+            durable.keep(feed.repeats_path)
             inspection.reasons["not_unique"] = repeated
     invalid = inspection.reasons.total()
     return {

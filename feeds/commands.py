@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from deliveries import commands as deliveries
 from deliveries.models import Destination
+from feeds import durable
 from feeds.errors import DuplicateFile, FeedError, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
@@ -109,6 +110,7 @@ def _store(content: IO[bytes] | Iterable[bytes], path: Path) -> tuple[int, str]:
             size += len(block)
             digest.update(block)
             file.write(block)
+    durable.keep(path)
     return size, digest.hexdigest()
 
 
