@@ -1,8 +1,10 @@
 """The Celery app: one queue for each handler, one for the relay, and the beat schedule."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from django.conf import settings
 from kombu import Exchange
 
 from config import embedded_broker
@@ -10,8 +12,32 @@ from config.worker import Heart
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+# By the beginning of the broker's URL, in seconds.
+CONNECTIONS: dict[str, dict[str, Any]] = {
+    "amqp": {"confirm_publish": True, "read_timeout": 10, "write_timeout": 2},
+    # Without a second record of each message, that it may be given again: the lease's expiry does that, and
+    # the record cost more than the message.
+    "redis": {"ack_emulation": False, "socket_connect_timeout": 2, "socket_timeout": 10},
+}
+# Who publishes waits for an answer, and not, as who consumes, for whatever may come.
+PUBLISHERS: dict[str, dict[str, Any]] = {"amqp": {"read_timeout": 2}, "redis": {"socket_timeout": 2}}
+
+
+def _of_broker(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    url = settings.CELERY_BROKER_URL
+    return next((found for scheme, found in options.items() if url.startswith(scheme)), {})
+
+
+class _App(Celery):
+    def connection_for_write(
+        self, url: str | None = None, *, transport_options: dict[str, Any] | None = None, **more: Any
+    ) -> Any:
+        options = _of_broker(PUBLISHERS) | (transport_options or {})
+        return super().connection_for_write(url, transport_options=options, **more)
+
+
 embedded_broker.register()
-app = Celery("rowpost")
+app = _App("rowpost")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     # The fixup for Django closes the connections around every task, at a quarter of the rate.
@@ -31,15 +57,7 @@ app.conf.update(
     # good, and on RabbitMQ makes a new one in place of a lost one only where a publish is retried.
     task_publish_retry=True,
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
-    # On Redis without a second record of each message, that it may be given again: the lease's expiry does
-    # that, and the record cost more than the message.
-    broker_transport_options=(
-        {"confirm_publish": True, "read_timeout": 10, "write_timeout": 2}
-        if app.conf.broker_url.startswith("amqp")
-        else {"ack_emulation": False, "socket_connect_timeout": 2, "socket_timeout": 10}
-        if app.conf.broker_url.startswith("redis")
-        else {}
-    ),
+    broker_transport_options=_of_broker(CONNECTIONS),
     broker_connection_timeout=2,
     beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler",
     beat_max_loop_interval=1,

@@ -11,7 +11,8 @@ BLOCK = 65536
 
 
 class Proxy:
-    """Passes connections on to a server; `cut()` drops them all and takes no new ones until `mend()`."""
+    """Passes connections on to a server; `cut()` drops them all and takes no new ones until `mend()`.
+    After `freeze()` nothing passes any more, and nobody is told."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -23,6 +24,7 @@ class Proxy:
         place = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = urlunsplit(parts._replace(netloc=f"{login}@{place}" if login else place))
         self._is_cut = threading.Event()
+        self._is_frozen = threading.Event()
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -44,6 +46,9 @@ class Proxy:
     def mend(self) -> None:
         self._is_cut.clear()
 
+    def freeze(self) -> None:
+        self._is_frozen.set()
+
     def _accept(self) -> None:
         while not self._over.is_set():
             if not select.select([self._listener], [], [], 0.05)[0]:
@@ -61,6 +66,9 @@ class Proxy:
             other = {client: server, server: client}
             while not (self._over.is_set() or self._is_cut.is_set()):
                 for source in select.select([client, server], [], [], 0.05)[0]:
+                    if self._is_frozen.is_set():
+                        self._over.wait(0.05)
+                        continue
                     try:
                         if not (data := source.recv(BLOCK)):
                             return

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.processes
 
 EXECUTE = "deliveries.execute_delivery"
 HAND_OVER_HOLD = 10.0  # seconds after which a message that nobody claimed counts as lost
+PUBLISHED_WITHIN = 2.0 + 1.0  # seconds, and one for a busy machine
+CLOSED_WITHIN = 4.0  # seconds that a RabbitMQ which says nothing is given to close channel and connection
 
 
 def lease_all(stack: Stack, destination_id: int, rows: int) -> list[tuple[int, str]]:
@@ -155,3 +157,18 @@ def test_with_the_broker_away_a_feed_is_accepted_and_waits(
         assert_each_arrived(arrivals(third_party, "/away"), range(1, 201))
         assert_all_succeeded(stack, feed, 200)
         assert stack.sql("SELECT sum(tries) FROM outbox_handling") == [(0,)]
+
+
+def test_a_broker_that_stands_still_holds_no_publisher_up_for_long(tmp_path: Path) -> None:
+    if not BROKER_IS_A_SERVER:
+        pytest.skip("the embedded broker is a file: it does not stand still")
+    with Stack(tmp_path / "stack") as stack, Proxy(stack.broker.url) as proxy:
+        # Given a connection that works
+        stack.env["BROKER_URL"] = proxy.url
+        assert stack.call("tests.acceptance.console.publish")["sent"]
+        # When nothing comes back over it any more
+        proxy.freeze()
+        told = stack.call("tests.acceptance.console.publish")
+        # Then the publish has failed after two seconds, and the time in which such a connection is closed
+        assert not told["sent"]
+        assert told["seconds"] < PUBLISHED_WITHIN + (CLOSED_WITHIN if proxy.url.startswith("amqp") else 0.0)
