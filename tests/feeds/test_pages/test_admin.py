@@ -79,7 +79,7 @@ def test_lists_open_and_nothing_is_counted_in_full(
     assert answer.status_code == 200
     if model in ("feeds_feed", "deliveries_delivery"):
         counts = [q["sql"] for q in asked.captured_queries if "COUNT(" in q["sql"]]
-    assert not [sql for sql in counts if not sql.endswith(f"LIMIT {FAR}) subquery")]
+        assert not [sql for sql in counts if not sql.endswith(f"LIMIT {FAR}) subquery")]
 
 
 def test_a_deliverys_page_shows_payload_and_attempts(as_, admin, delivering):
