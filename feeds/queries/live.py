@@ -48,7 +48,8 @@ class Live:
 
     @cached_property
     def pace(self) -> Pace | None:
-        return None if self._feed.destination.breaker_opened else pace(self._feed)  # probes are no pace
+        """None while nothing but probes may go."""
+        return None if self.waits or self._feed.destination.breaker_opened else pace(self._feed)
 
     @cached_property
     def trial(self) -> Trial | None:

@@ -19,6 +19,7 @@ PER_BAR = 5  # attempts on average, so that chance does not draw the picture
 RECENT = 400  # rows over which the rate is measured
 RECENT_SAMPLES = 50
 STALE = 20.0  # seconds without an attempt after which a rate says nothing any more
+SOONEST = 1.0  # seconds; less cannot be told
 HEIGHT = 96  # of the chart
 
 
@@ -52,7 +53,7 @@ def pace(feed: Feed) -> Pace | None:
     rate = step * (len(known) - 1) / seconds
     if feed.destination.rate:
         rate = min(rate, feed.destination.rate)
-    left = untried / rate
+    left = max(SOONEST, untried / rate)
     return Pace(rate, left, now + timedelta(seconds=left))
 
 

@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from deliveries.commands import add_destination
+from deliveries.commands import add_destination, pause_destination
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt
 from feeds.models import Feed, FeedStatus
 from feeds.queries.bars import bar
+from feeds.queries.live import Live
 from feeds.queries.pace import chart, pace
+from outbox import heartbeats
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +61,20 @@ def test_of_many_rows_some_tell_the_rate_by_one_statement(make, django_assert_nu
 
 def test_a_feed_that_stands_still_has_no_rate(make):
     assert pace(make(100, total=1000, ended=timezone.now() - timedelta(minutes=1))) is None
+
+
+def test_a_feed_that_waits_is_not_told_when_it_will_be_done(make):
+    heartbeats.beat("worker", kind="worker")
+    feed = make(100, total=1000)
+    assert Live(feed).pace
+    pause_destination(feed.destination_id, reason="It refused three rows.", by_person=False)
+    assert Live(feed).pace is None
+
+
+def test_less_than_a_second_is_not_promised(make):
+    found = pace(make(100, total=101))
+    assert found
+    assert found.left == 1.0
 
 
 def test_the_limit_of_the_destination_is_the_most_that_is_promised(make):
