@@ -58,6 +58,18 @@ def no_blank_page(get_response: View) -> View:
     return respond
 
 
+def gone_meanwhile(get_response: View) -> View:
+    """A page asks for a part of itself that was deleted: the whole page is loaded anew, and says so."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if "HX-Request" in request.headers and response.status_code == 404:
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        return response
+
+    return respond
+
+
 def sign_in_again(get_response: View) -> View:
     """A page that was left open over night asks for a part of itself: the whole page goes to the login."""
 

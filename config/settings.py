@@ -144,6 +144,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.middleware.sign_in_again",
+    "config.middleware.gone_meanwhile",
     # Every page needs a login unless it says otherwise: none is left open by forgetting.
     "config.middleware.SignInFirst",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -30,10 +30,10 @@ def third_party() -> Iterator[RunningThirdParty]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All processes, with anna, an admin, and olga, who uploads."""
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """All processes, or the module's PROCESSES, with anna, an admin, and olga, who uploads."""
     with Stack(tmp_path_factory.mktemp("stack")) as stack:
-        stack.start(*ALL_OF_IT)
+        stack.start(*getattr(request.module, "PROCESSES", ALL_OF_IT))
         world.add_people(stack)
         yield stack
 

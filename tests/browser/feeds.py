@@ -3,13 +3,20 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 
 def write_feed(path: Path, rows: int) -> Path:
     lines = [f"A-{n:03},Oak chair {n},{n}.50" for n in range(1, rows + 1)]
     path.write_text("\n".join(["sku,name,price", *lines]) + "\n")
     return path
+
+
+def upload(page: Page, file: Path) -> None:
+    page.goto("/feeds/new/")
+    page.get_by_label("CSV files").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="Ready to send")).to_be_visible()
 
 
 def ledger(page: Page, term: str) -> Locator:

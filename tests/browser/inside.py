@@ -9,6 +9,7 @@ from django.utils import timezone
 from deliveries.commands import add_destination as add
 from deliveries.commands import get_destination
 from feeds import commands
+from feeds.models import Feed
 from outbox.models import Error, Handling, State
 
 
@@ -38,6 +39,10 @@ def upload(path: str, *, to: str, by: str, name: str = "", mapping: str = "", se
             send_at_once=send,
         )
     return str(feed.id)
+
+
+def delete_feed(name: str) -> None:
+    Feed.objects.get(name=name).delete()
 
 
 def press(button: str, feed_id: Any, *, by: str) -> None:

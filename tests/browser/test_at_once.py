@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.browser.feeds import ledger, write_feed
+from tests.browser.feeds import ledger, upload, write_feed
 from tests.browser.watching import Watch
 from tests.browser.windows import sign_in
+from tests.browser.world import PASSWORD
 from tests.processes import Stack
 from tests.third_party import RunningThirdParty
 
@@ -18,11 +19,14 @@ def shop(stack: Stack, third_party: RunningThirdParty) -> None:
     stack.add_destination("shop", third_party.url("/ok"), rate=5.0)
 
 
-def upload(page: Page, file: Path) -> None:
-    page.goto("/feeds/new/")
-    page.get_by_label("CSV files").set_input_files(file)
-    page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("heading", name="Ready to send")).to_be_visible()
+def deeds(stack: Stack, name: str) -> list[str]:
+    """What was done with the feed of that name, and stored."""
+    done = stack.sql(
+        "SELECT what FROM feeds_deed JOIN feeds_feed ON feeds_feed.id = feed_id WHERE name = %s "
+        "ORDER BY feeds_deed.id",
+        name,
+    )
+    return [what for (what,) in done]
 
 
 def test_a_double_click_uploads_once_and_sends_once(page: Page, stack: Stack, tmp_path: Path) -> None:
@@ -33,7 +37,47 @@ def test_a_double_click_uploads_once_and_sends_once(page: Page, stack: Stack, tm
     page.get_by_role("button", name="Send").dblclick()
     expect(page.get_by_text("Done. Every row has arrived.")).to_be_visible()
     assert stack.sql("SELECT count(*) FROM feeds_feed WHERE name = 'twice.csv'") == [(1,)]
-    assert stack.sql("SELECT what FROM feeds_deed") == [("sent",)]
+    assert deeds(stack, "twice.csv") == ["sent"]
+
+
+def test_a_double_click_on_any_button_does_it_once(page: Page, stack: Stack, tmp_path: Path) -> None:
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "clicked.csv", 60))
+    page.on("dialog", lambda dialog: dialog.accept())
+    for button, next_one in (
+        ("Try ten rows", "Send the rest"),
+        ("Send the rest", "Pause"),
+        ("Pause", "Resume"),
+        ("Resume", "Pause"),
+    ):
+        page.get_by_role("button", name=button).dblclick()
+        expect(page.get_by_role("button", name=button)).to_be_hidden()
+        expect(page.get_by_role("button", name=next_one)).to_be_visible()
+    page.get_by_role("button", name="Cancel").dblclick()
+    expect(page.locator(".sentence")).to_contain_text("Cancelled.")
+    assert deeds(stack, "clicked.csv") == ["tried", "sent", "paused", "resumed", "cancelled"]
+
+
+def test_of_two_who_press_send_at_the_same_moment_one_does_it(
+    open_page: Callable[..., Page], stack: Stack, third_party: RunningThirdParty, tmp_path: Path
+) -> None:
+    olga, anna = open_page(), open_page()
+    sign_in(olga, "olga")
+    upload(olga, write_feed(tmp_path / "moment.csv", 60))
+    sign_in(anna, "anna")
+    anna.goto(olga.url)
+    for page in (olga, anna):
+        page.evaluate("setTimeout(() => document.getElementById('do-send').click())")
+    for page in (olga, anna):
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    second = "cannot be sent. This is how it stands now."
+    assert sorted(page.get_by_text(second).count() for page in (olga, anna)) == [0, 1]
+    assert deeds(stack, "moment.csv") == ["sent"]
+    olga.on("dialog", lambda dialog: dialog.accept())
+    olga.get_by_role("button", name="Cancel").click()
+    expect(anna.locator(".sentence")).to_contain_text("Cancelled.")
+    rows = [entry["row"] for entry in third_party.ledger() if entry["feed"] in olga.url]
+    assert len(rows) == len(set(rows))
 
 
 def test_who_comes_second_is_told_how_it_stands(
@@ -84,6 +128,35 @@ def test_a_page_left_open_over_night_asks_for_a_new_sign_in(page: Page, stack: S
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     stack.sql("DELETE FROM django_session")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_button_pressed_after_the_session_has_ended_is_pressed_once_more(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "morning.csv", 2))
+    stack.sql("DELETE FROM django_session")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("You were signed out meanwhile: nothing was done.")).to_be_visible()
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Ready to send")).to_be_visible()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Done. Every row has arrived.")).to_be_visible()
+
+
+def test_a_page_that_watches_a_feed_says_so_once_it_is_gone(
+    page: Page, stack: Stack, tmp_path: Path, watches: list[Watch]
+) -> None:
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "watched.csv", 2))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Discard").click()
+    expect(page.get_by_text("Cancelled. 0 of 2 rows have arrived.")).to_be_visible()
+    watches[0].expect(404)
+    stack.call("tests.browser.inside.delete_feed", "watched.csv")
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
 
 
 def test_a_button_of_a_feed_that_is_gone_leads_somewhere(

@@ -8,6 +8,8 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.windows import sign_in
 
+PROCESSES = ("web",)  # nothing is sent here
+
 
 @pytest.fixture
 def form(page: Page) -> Page:

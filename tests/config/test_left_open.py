@@ -69,6 +69,14 @@ def test_a_token_of_before_the_sign_in_gives_a_sentence(browser):
     assert "Go back, reload the page, and press the button once more." in answer.text
 
 
+def test_a_part_of_what_is_gone_has_the_page_loaded_anew(browser):
+    browser.force_login(User.objects.get())
+    gone = reverse("feeds:live", args=["00000000-0000-0000-0000-000000000000"])
+    answer = browser.get(gone, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Refresh"]) == (204, "true")
+    assert browser.get(gone).status_code == 404
+
+
 def test_an_address_that_only_takes_buttons_says_so(browser):
     browser.force_login(User.objects.get())
     answer = browser.get(reverse("feeds:preview_mapping"))
