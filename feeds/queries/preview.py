@@ -14,6 +14,7 @@ from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.mapping import BoundMapping, MappingError, RowError
 from feeds.models import Feed
 from feeds.reading import Dialect, Position, Record
+from feeds.reading.encoding import label
 from feeds.repeats import Repeat
 from feeds.source import read_rows
 
@@ -143,7 +144,7 @@ def _facts(feed: Feed) -> list[tuple[str, str]]:
     if dialect.has_header and dialect.preamble:
         header = f"line {dialect.preamble + 1}"
     facts = [
-        ("Encoding", dialect.encoding.upper()),
+        ("Encoding", label(dialect.encoding)),
         ("Delimiter", delimiter),
         ("Header", header),
         ("Columns", f"{len(feed.columns):,}"),

@@ -59,10 +59,12 @@ def checked(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     destination = add_destination(name="shop", url="https://shop.example/products")
 
-    def run(text: str, document: object = RULES, *, send_at_once: bool = False) -> Feed:
+    def run(
+        text: str, document: object = RULES, *, encoding: str = "utf-8", send_at_once: bool = False
+    ) -> Feed:
         mapping = commands.add_mapping(name="products", document=document)
         feed = commands.create_feed(
-            content=io.BytesIO(text.encode()),
+            content=io.BytesIO(text.encode(encoding)),
             name="f.csv",
             destination=destination,
             mapping=mapping,
@@ -103,6 +105,12 @@ def test_the_check_counts_every_row_that_cannot_be_sent_by_its_reason(checked):
         "too_few_cells": 1,
         "pattern_mismatch": 1,
     }
+
+
+def test_the_preview_names_the_encoding_as_the_note_beside_it_does(checked):
+    feed = checked(FILE.replace("A1", "Ä1"), encoding="cp1252")
+    assert "windows-1252" in feed.encoding_note
+    assert ("Encoding", "windows-1252") in preview(feed).facts
 
 
 def test_the_preview_names_line_column_value_and_reason(checked):
