@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from deliveries import commands as deliveries
@@ -123,9 +123,10 @@ def _blocks(content: IO[bytes] | Iterable[bytes]) -> Iterator[bytes]:
 
 
 def earlier_feed(feed: Feed) -> Feed | None:
-    """The newest feed with the same content that was sent to the same destination."""
-    sent = (FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED)
-    same = Feed.objects.filter(sha256=feed.sha256, destination=feed.destination, status__in=sent)
+    """The newest feed with the same content that was sent to the same destination, be it in part."""
+    sent = Q(status__in=(FeedStatus.DELIVERING, FeedStatus.PAUSED, FeedStatus.COMPLETED))
+    sent |= Q(status=FeedStatus.CANCELLED, succeeded__gt=0)
+    same = Feed.objects.filter(sent, sha256=feed.sha256, destination=feed.destination)
     return same.exclude(id=feed.id).order_by("-id").first()
 
 

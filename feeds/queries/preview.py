@@ -3,9 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-
-from django.utils import timezone
 
 from deliveries.models import Destination
 from deliveries.sending import target_url
@@ -13,6 +10,8 @@ from feeds.commands import earlier_feed
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.mapping import BoundMapping, MappingError, RowError
 from feeds.models import Feed
+from feeds.queries.estimate import Estimate, estimate
+from feeds.queries.feeds import Viewer, visible_feeds
 from feeds.reading import Dialect, Position, Record
 from feeds.reading.encoding import label
 from feeds.repeats import Repeat
@@ -65,12 +64,12 @@ class Preview:
     all_seen: bool  # the reasons are those of every invalid row
     requests: Sequence[FirstRequest]
     problem: str  # the mapping does not fit
-    seconds: float | None  # to send it at the destination's rate
-    done_at: datetime | None
+    estimate: Estimate | None
     earlier: Feed | None
+    may_open_earlier: bool  # it may be somebody else's
 
 
-def preview(feed: Feed) -> Preview:
+def preview(feed: Feed, viewer: Viewer) -> Preview:
     bound, problem = None, ""
     try:
         bound = bound_mapping(feed)
@@ -79,7 +78,7 @@ def preview(feed: Feed) -> Preview:
     good, odd = _first_rows(feed, bound)
     counted = feed.invalid_by_code
     reasons = Counter(counted if counted is not None else [row.code for row in odd])
-    seconds = feed.pending / feed.destination.rate if feed.destination.rate else None
+    earlier = earlier_feed(feed)
     return Preview(
         facts=_facts(feed),
         columns=feed.columns,
@@ -89,9 +88,9 @@ def preview(feed: Feed) -> Preview:
         all_seen=reasons.total() >= feed.invalid,
         requests=[request_of(bound, record, feed.destination) for record in good[:REQUESTS]] if bound else [],
         problem=problem,
-        seconds=seconds,
-        done_at=timezone.now() + timedelta(seconds=seconds) if seconds else None,
-        earlier=earlier_feed(feed),
+        estimate=estimate(feed),
+        earlier=earlier,
+        may_open_earlier=earlier is not None and visible_feeds(viewer).filter(id=earlier.id).exists(),
     )
 
 

@@ -6,6 +6,7 @@ import tracemalloc
 from importlib import import_module
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 
 from deliveries.commands import add_destination
@@ -110,11 +111,11 @@ def test_the_check_counts_every_row_that_cannot_be_sent_by_its_reason(checked):
 def test_the_preview_names_the_encoding_as_the_note_beside_it_does(checked):
     feed = checked(FILE.replace("A1", "Ä1"), encoding="cp1252")
     assert "windows-1252" in feed.encoding_note
-    assert ("Encoding", "windows-1252") in preview(feed).facts
+    assert ("Encoding", "windows-1252") in preview(feed, AnonymousUser()).facts
 
 
 def test_the_preview_names_line_column_value_and_reason(checked):
-    shown = preview(checked(FILE))
+    shown = preview(checked(FILE), AnonymousUser())
 
     assert [record.number for record in shown.rows] == [1, 2]
     assert shown.reasons[0] == ("not_unique", 3)
@@ -146,7 +147,7 @@ def rows_read(monkeypatch):
 def test_the_preview_reads_no_further_than_it_shows(checked, rows_read, prices, steps):
     file = "sku,price\n" + "".join(f"A{number},{price}\n" for number, price in enumerate(prices, start=1))
     feed = checked(file, {"fields": {"price": {"type": "number"}}})
-    shown = preview(feed)
+    shown = preview(feed, AnonymousUser())
     bad = [line for line, price in enumerate(prices, start=2) if price == "x"]
     assert [row.line for row in shown.odd] == bad[:10]
     assert [record.number for record in shown.rows] == ([] if "1" not in prices else list(range(1, 9)))

@@ -18,6 +18,7 @@ from deliveries.models import Attempt, Delivery
 from feeds import commands, queries
 from feeds.checking import check
 from feeds.models import Errand, Feed, FeedStatus, Row
+from feeds.queries.estimate import estimate
 from outbox.models import Error, Handling, OutboxEvent, Subscription
 from tests.feeds.conftest import rows_of
 from tests.feeds.test_pages.conftest import CSV
@@ -344,11 +345,54 @@ def test_a_ready_feed_shows_what_was_read_and_the_first_requests_without_secrets
     assert "&quot;price&quot;: &quot;10.50&quot;" in page
 
 
-def test_a_ready_feed_warns_of_the_same_file_sent_before(as_, owner, make_feed):
-    earlier = make_feed(FeedStatus.COMPLETED)
+@pytest.mark.parametrize(
+    ("status", "arrived", "told"),
+    [
+        (FeedStatus.COMPLETED, 3, "every row arrives twice"),
+        (FeedStatus.DELIVERING, 1, "1 of its 3 rows have arrived so far"),
+        (FeedStatus.CANCELLED, 2, "2 of its 3 rows have arrived so far"),
+        (FeedStatus.CANCELLED, 0, ""),
+        (FeedStatus.READY, 0, ""),
+    ],
+)
+def test_a_ready_feed_warns_of_the_same_file_sent_before(as_, owner, make_feed, status, arrived, told):
+    earlier = make_feed(status, succeeded=arrived, pending=3 - arrived)
     page = as_(owner).get(reverse("feeds:feed", args=[make_feed().id])).text
-    assert "This very file was sent to shop before" in page
-    assert reverse("feeds:feed", args=[earlier.id]) in page
+    assert ("This very file was sent to shop before" in page) is bool(told)
+    assert told in page
+    assert (reverse("feeds:feed", args=[earlier.id]) in page) is bool(told)
+
+
+def test_of_somebody_elses_feed_the_warning_tells_no_more_than_that_it_was_sent(
+    as_, owner, other, admin, make_feed
+):
+    theirs = make_feed(FeedStatus.COMPLETED, owner=other, name="hidden.csv")
+    feed = make_feed()
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "sent to shop before</strong>, by somebody else" in page
+    assert str(theirs.id) not in page
+    assert "hidden" not in page.replace('type="hidden"', "")
+    assert str(theirs.id) in as_(admin).get(reverse("feeds:feed", args=[feed.id])).text
+
+
+def test_the_time_that_a_feed_will_take_counts_those_it_takes_turns_with(make_feed, destination):
+    change_destination(destination.id, rate=10.0)
+    feed = make_feed(total=600, pending=600)
+    alone = estimate(feed)
+    assert alone is not None
+    assert (alone.seconds, alone.beside) == (60.0, 0)
+    assert 55 < (alone.done_at - timezone.now()).total_seconds() <= 60
+
+    make_feed(FeedStatus.DELIVERING, total=100_000, pending=100_000)
+    make_feed(FeedStatus.DELIVERING, total=300, pending=100, succeeded=200)
+    make_feed(FeedStatus.DELIVERING, total=5000, pending=5000, trial=True)  # waits for a yes
+    make_feed(FeedStatus.PAUSED, total=5000, pending=5000)
+    beside = estimate(Feed.objects.get(id=feed.id))
+    assert beside is not None
+    assert (beside.seconds, beside.beside) == (60 + 60 + 10, 2)
+
+    change_destination(destination.id, rate=None)
+    assert estimate(Feed.objects.get(id=feed.id)) is None
 
 
 def test_a_ready_feed_shows_its_invalid_rows_with_line_and_reason(as_, owner, make_feed):
