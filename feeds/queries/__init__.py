@@ -2,7 +2,7 @@
 and counts come from the feed's own ledger."""
 
 from feeds.queries.columns import aliases_of, missing_columns, whole_line
-from feeds.queries.destinations import get_destination, visible_destinations
+from feeds.queries.destinations import get_destination, may_send, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.health import SECRETS, health, troubled_first
@@ -37,6 +37,7 @@ __all__ = [
     "get_row",
     "health",
     "mapping_versions",
+    "may_send",
     "missing_columns",
     "newest_mappings",
     "preview",

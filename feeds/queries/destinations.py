@@ -4,6 +4,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from deliveries.models import Destination
+from feeds.models import Feed
 from feeds.queries.feeds import Viewer
 
 
@@ -13,6 +14,11 @@ def visible_destinations(user: Viewer) -> QuerySet[Destination]:
     if getattr(user, "is_staff", False):
         return destinations
     return destinations.filter(Q(group__isnull=True) | Q(group__user=user.pk)).distinct()
+
+
+def may_send(user: Viewer, feed: Feed) -> bool:
+    """Who has left the group of its destination still sees their own feed, and sends nothing of it."""
+    return visible_destinations(user).filter(id=feed.destination_id).exists()
 
 
 def get_destination(destination_id: int) -> Destination:

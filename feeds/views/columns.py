@@ -10,10 +10,11 @@ from django.views.decorators.http import require_POST
 from feeds import queries
 from feeds.aliases import confirm_columns, remove_alias
 from feeds.errors import WrongState
-from feeds.views.access import SignedIn
+from feeds.views.access import SignedIn, for_senders
 
 
 @require_POST
+@for_senders
 def confirm(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """The person says which columns are meant; what is left open is asked again."""
     feed = queries.get_feed(request.user, feed_id)

@@ -17,7 +17,7 @@ from feeds import commands, errands, queries
 from feeds.errors import WrongState
 from feeds.forms import CorrectionForm, UploadForm
 from feeds.models import Feed, FeedStatus
-from feeds.views.access import SignedIn, text_of
+from feeds.views.access import SignedIn, for_senders, text_of
 
 DEEDS_SHOWN = 20
 
@@ -129,7 +129,7 @@ class Button(NamedTuple):
         return redirect("feeds:feed", feed.id)
 
 
-BUTTONS = {
+SENDING = {
     "send": Button(commands.release, "sent", "The feed is on its way."),
     "try": Button(
         commands.try_first,
@@ -138,21 +138,30 @@ BUTTONS = {
         "the first rows",
     ),
     "rest": Button(commands.release_rest, "sent", "The rest is on its way.", "the rest"),
-    "pause": Button(commands.pause, "paused", "The feed is paused. Rows that are not sent yet wait."),
     "resume": Button(commands.resume, "resumed", "The feed goes on."),
+}
+STOPPING = {
+    "pause": Button(commands.pause, "paused", "The feed is paused. Rows that are not sent yet wait."),
     "cancel": Button(commands.cancel, "cancelled", "The feed is cancelled. What had arrived stays arrived."),
 }
 
 
 @require_POST
 def act(request: SignedIn, feed_id: uuid.UUID, action: str) -> HttpResponse:
-    feed = queries.get_feed(request.user, feed_id)
-    if action not in BUTTONS:
+    if action in SENDING:
+        return send(request, feed_id, action)
+    if action not in STOPPING:
         raise Http404
-    return BUTTONS[action].press(request, feed)
+    return STOPPING[action].press(request, queries.get_feed(request.user, feed_id))
+
+
+@for_senders
+def send(request: SignedIn, feed_id: uuid.UUID, action: str) -> HttpResponse:
+    return SENDING[action].press(request, queries.get_feed(request.user, feed_id))
 
 
 @require_POST
+@for_senders
 def retry(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """Has failed rows sent again: all, or those of one group."""
     group = text_of(request.POST, "group")[:16]
@@ -178,6 +187,7 @@ def give_up(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
+@for_senders
 def correct(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """Reads the file again as the person says that it is written."""
     feed = queries.get_feed(request.user, feed_id)

@@ -13,7 +13,7 @@ from feeds.errors import WrongState
 from feeds.mapping import MappingError, RowError
 from feeds.models import Feed
 from feeds.queries.row_cells import Editing
-from feeds.views.access import SignedIn, text_of
+from feeds.views.access import SignedIn, for_senders, text_of
 
 
 def rows(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
@@ -32,6 +32,7 @@ def row(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
 
 
 @require_POST
+@for_senders
 def edit(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
     """Sends a failed or invalid row with other cells."""
     feed = queries.get_feed(request.user, feed_id)

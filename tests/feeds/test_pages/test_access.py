@@ -258,6 +258,35 @@ def test_health_pages_need_no_login(as_, db):
     assert browser.get("/readyz").status_code == 503
 
 
+SENDS = {
+    "feeds:retry": {}, "feeds:edit_row": {"revision": "1", "cell-0": "9"}, "feeds:correct": {},
+    "feeds:confirm_columns": {"column": "sku", "found": "sku"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["the owner"], indirect=True)
+def test_who_has_left_the_group_sees_their_feed_and_sends_nothing_more_of_it(
+    browser, people, delivering, address
+):
+    Delivery.objects.update(status="failed")
+    page = reverse("feeds:feed", args=[delivering.id])
+    pressed = [(address(name, arguments), SENDS[name]) for name, arguments in every_page() if name in SENDS]
+    pressed += [
+        (reverse("feeds:act", args=[delivering.id, do]), {}) for do in ("send", "try", "rest", "resume")
+    ]
+    for url, said in pressed:
+        before, answer = everything(), browser.post(url, said, follow=True)
+        assert answer.redirect_chain[-1][0] == page, url
+        assert "You may not send to shop any more, so nothing was done." in answer.text, url
+        assert everything() == before, url
+    assert (
+        "The feed is paused." in browser.post(address("feeds:act", {"feed_id", "action"}), follow=True).text
+    )
+
+    people["the owner"].groups.set(Group.objects.filter(name="shop people"))
+    assert "The feed goes on." in browser.post(pressed[-1][0], follow=True).text
+
+
 def test_a_feed_deleted_meanwhile_gives_a_plain_page(as_, owner, delivering, address):
     browser = as_(owner)
     pages = [(name, address(name, arguments)) for name, arguments in every_page() if RULES[name] == FEED]
