@@ -2,7 +2,7 @@
 processes together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models.signals import post_migrate
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from outbox import wakeup
+from tests.third_party import RunningThirdParty
 
 WHOLE_FILES = ("tests/acceptance/", "tests/browser/")
 ONLY_WHEN_ASKED_FOR = ("slow", "browser")
@@ -56,6 +57,13 @@ def relay_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
 def passwords_are_cheap(settings: Any) -> None:
     """Argon2 takes its time by design, at each user that a test makes."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="module")
+def third_party() -> Iterator[RunningThirdParty]:
+    """A third party of a file's own: its tests do not disturb each other."""
+    with RunningThirdParty() as third_party:
+        yield third_party
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,8 @@ import pytest
 
 from tests.acceptance.ledger import write_feed
 from tests.processes import Stack
-from tests.third_party import RunningThirdParty
 
 ONE_OF_EACH = ("worker", "relay", "beat")
-
-
-@pytest.fixture(scope="module")
-def third_party() -> Iterator[RunningThirdParty]:
-    with RunningThirdParty() as third_party:
-        yield third_party
 
 
 @pytest.fixture(scope="module")

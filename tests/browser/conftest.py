@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Page
 from tests.browser import windows, world
 from tests.browser.watching import Watch
 from tests.processes import Stack
-from tests.third_party import RunningThirdParty
 
 ALL_OF_IT = ("web", "worker", "relay", "beat")
 HERE = Path(__file__).parent
@@ -21,12 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.timeout(300))
-
-
-@pytest.fixture(scope="module")
-def third_party() -> Iterator[RunningThirdParty]:
-    with RunningThirdParty() as third_party:
-        yield third_party
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,6 @@ import urllib3
 from tests.third_party import RunningThirdParty
 
 
-@pytest.fixture(scope="module")
-def third_party() -> Iterator[RunningThirdParty]:
-    with RunningThirdParty() as running:
-        yield running
-
-
 @pytest.fixture
 def pool(third_party: RunningThirdParty) -> Iterator[urllib3.HTTPConnectionPool]:
     third_party.clear()

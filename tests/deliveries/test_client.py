@@ -28,12 +28,6 @@ BODY = b'{"sku": "A-1"}'
 
 
 @pytest.fixture(scope="module")
-def third_party() -> Iterator[RunningThirdParty]:
-    with RunningThirdParty() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate of our own for "localhost", and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
