@@ -98,13 +98,13 @@ def is_encoded(path: Path, encoding: str, progress: Callable[[], None]) -> bool:
     try:
         for _ in decoded(path, encoding, 0, progress):
             pass
-    except UnicodeDecodeError:
+    except UnicodeError:  # of UTF-16 without a mark not its subclass for decoding
         return False
     return True
 
 
 def decoded(path: Path, encoding: str, start: int, progress: Callable[[], None]) -> Iterator[str]:
-    """The text of a file from a byte on, a block at a time. Raises UnicodeDecodeError."""
+    """The text of a file from a byte on, a block at a time. Raises UnicodeError."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with path.open("rb") as file:
         file.seek(start)

@@ -1,12 +1,13 @@
 """Making any upload a plain UTF-8 file, so that a position in it is a byte."""
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from feeds.reading.encoding import UTF8_MARK, Found, decoded, find_encoding, is_encoded, known, label
 from feeds.reading.errors import Unreadable
-from feeds.reading.kinds import HEAD, refuse_binary
+from feeds.reading.kinds import HEAD, refuse_binary, utf16_without_mark
 from feeds.reading.lines import no_progress
 from feeds.reading.unpacking import MAGIC, unpack
 
@@ -65,6 +66,8 @@ def _found(path: Path, encoding: str | None, progress: Callable[[], None]) -> Fo
     if encoding is None:
         return find_encoding(path, progress)
     name = known(encoding)
+    if name == "utf-16" and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        name = utf16_without_mark(head) or name
     if not is_encoded(path, name, progress):
         raise _wrong(name)
     return Found(name, len(UTF8_MARK) if head.startswith(UTF8_MARK) and name == "utf-8" else 0, guessed=False)
