@@ -30,7 +30,7 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
     first. A column that is missing for all that leaves the feed with what was read, to be asked about; one
     that was to be sent at once is rejected.
     """
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"missing": [], "aliases": {}}
     try:
         said = dict(feed.said)
         plain = normalise(
@@ -39,7 +39,7 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
             encoding=said.pop("encoding", None),
             progress=progress,
         )
-        fields = {"converted": plain.converted, "encoding_note": plain.note[:300]}
+        fields |= {"converted": plain.converted, "encoding_note": plain.note[:300]}
         feed.converted = plain.converted
         if plain.converted:
             durable.keep(plain.path)
@@ -53,7 +53,7 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
             "kept": kept,
         }
         bound = fitted(feed, columns, confirmed)
-        fields |= {"aliases": feed.aliases, "missing": []}
+        fields["aliases"] = feed.aliases
         return Checked(fields | _counted(feed, dialect, bound, kept, len(names)))
     except MissingColumns as exc:
         fields["missing"] = list(exc.columns)

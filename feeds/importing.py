@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 from django.conf import settings
-from django.db import DataError, connection, transaction
+from django.db import DataError, transaction
 
 from deliveries.commands import Parcel, create_deliveries
 from feeds.commands import locked
@@ -38,7 +38,7 @@ class ImportedRow:
 
 def chunk_size() -> int:
     # SQLite has one writer, whom a long transaction would keep from all others.
-    return 2000 if connection.vendor == "postgresql" else 500
+    return 2000 if sql.on_postgresql() else 500
 
 
 def import_chunk(feed_id: uuid.UUID, *, trial: bool = False) -> Callable[[], Outcome] | Defer | None:

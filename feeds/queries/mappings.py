@@ -9,9 +9,9 @@ VERSIONS_SHOWN = 20
 
 
 def newest_mappings() -> list[Mapping]:
-    """Each mapping in its newest version, by name."""
+    """Each mapping in its newest version, by name; the documents are not read."""
     newer = Mapping.objects.filter(name=OuterRef("name"), version__gt=OuterRef("version"))
-    return list(Mapping.objects.filter(~Exists(newer)).order_by("name")[:SHOWN])
+    return list(Mapping.objects.filter(~Exists(newer)).defer("document").order_by("name")[:SHOWN])
 
 
 def mapping_versions(name: str) -> QuerySet[Mapping]:

@@ -11,14 +11,13 @@ from feeds.reading.normalising import Normalised, normalise
 from feeds.reading.parsing import FIELD_LIMIT, MAX_COLUMNS, Record
 from feeds.reading.records import Position, read_chunk, read_records
 from feeds.reading.sniffing import detect_dialect
-from feeds.reading.surveying import InvalidRow, Survey, no_rows, sha256, survey
+from feeds.reading.surveying import Survey, no_rows, survey
 
 __all__ = [
     "FIELD_LIMIT",
     "MAX_COLUMNS",
     "Beginning",
     "Dialect",
-    "InvalidRow",
     "Normalised",
     "Position",
     "Record",
@@ -31,6 +30,5 @@ __all__ = [
     "read_chunk",
     "read_header",
     "read_records",
-    "sha256",
     "survey",
 ]

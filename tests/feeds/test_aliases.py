@@ -182,6 +182,17 @@ def test_what_is_taken_back_is_asked_again_and_read_feeds_keep_it(checked, perso
     assert Deed.objects.filter(feed=feed, what="took back", user=person).exists()
 
 
+def test_a_file_that_cannot_be_read_any_more_is_not_asked_about_columns(checked):
+    # Given a feed that waits to be told which columns are meant
+    feed = checked("sku;price\nA1;1\n", {"fields": {"stock": "stock"}})
+    assert feed.missing == ["stock"]
+    # When a person says that it is in an encoding that it is not in
+    commands.correct(feed.id, said={"encoding": "utf-16"})
+    feed = again(feed)
+    # Then only that is to be told
+    assert (feed.status, feed.missing) == (FeedStatus.REJECTED, [])
+
+
 def test_rows_that_were_never_reached_are_told_apart_as_the_check_did(checked):
     feed = checked("sku,price,stock\nA1,1,2\nA2,1,none\n")
     commands.release(feed.id)

@@ -283,14 +283,12 @@ class TestHeader:
 
 
 class TestSurvey:
-    def test_it_counts_and_shows_the_first_hundred_invalid_rows(self, tmp_path):
-        found = survey(write(tmp_path, "a,b\n" + "1,2\n1\n" * 150), FEED)
-        assert (found.columns, found.total, found.invalid, len(found.samples)) == (("a", "b"), 300, 150, 100)
-        assert (found.samples[0].number, found.samples[0].line, found.samples[0].code) == (
-            2,
-            3,
-            "too_few_cells",
-        )
+    def test_it_counts_rows_and_invalid_ones_and_shows_each_to_whoever_looks(self, tmp_path):
+        seen: list[Record] = []
+        found = survey(write(tmp_path, "a,b\n" + "1,2\n1\n" * 150), FEED, look=seen.extend)
+        assert found == (300, 150)
+        assert [(record.number, record.code) for record in seen[:2]] == [(1, ""), (2, "too_few_cells")]
+        assert len(seen) == 300
 
     def test_a_header_without_rows_is_rejected(self, tmp_path):
         with pytest.raises(Unreadable, match="has a header but no rows") as caught:
