@@ -6,7 +6,8 @@ They need neither the database nor a session, which may be what is broken.
 import errno
 import sys
 
-from django.core.exceptions import RequestDataTooBig
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -24,6 +25,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return page(
             413, "This upload is too large", str(exception), "Nothing was stored and nothing is sent."
+        )
+    if isinstance(exception, TooManyFilesSent):
+        return page(
+            413,
+            "These are too many files at once",
+            f"Up to {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files are taken together. Nothing was stored.",
+            "Upload them in several goes.",
         )
     return page(400, "This request cannot be read", "Go back, reload the page, and try once more.")
 

@@ -13,6 +13,7 @@ from feeds.commands import create_feed
 from feeds.mapping import Mapping as ParsedMapping
 from feeds.mapping import MappingError
 from feeds.models import Feed, Mapping
+from feeds.uploads import LARGEST
 
 
 class FilesInput(forms.ClearableFileInput):
@@ -46,7 +47,13 @@ def _mapping_choices() -> list[tuple[str, str]]:
 class UploadForm(forms.Form):
     file = FilesField(
         label="Files",
-        widget=FilesInput(attrs={"accept": ".csv,.tsv,.txt,.gz,text/csv", "aria-describedby": "file-hint"}),
+        widget=FilesInput(
+            attrs={
+                "accept": ".csv,.tsv,.txt,.gz,text/csv",
+                "aria-describedby": "file-hint",
+                "data-largest": LARGEST,
+            }
+        ),
         error_messages={
             "required": "Choose a file first.",
             "empty": "The file is empty: it has no header and no rows.",

@@ -22,7 +22,8 @@ class FeedUploadHandler(TemporaryFileUploadHandler):
     ) -> None:
         if content_length > LARGEST + _FORM:
             raise RequestDataTooBig(
-                "A file may have at most 2 GB. Split it, or compress it with gzip and upload the .gz."
+                "An upload may have at most 2 GB in all. Upload several files one after the other; split a "
+                "larger one, or compress it with gzip and upload the .gz."
             )
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:

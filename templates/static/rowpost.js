@@ -19,6 +19,15 @@
     const names = input.closest(".drop")?.querySelector("[data-file-names]");
     if (names) names.textContent = Array.from(input.files, (file) => file.name).join(", ");
     input.closest(".drop")?.classList.toggle("chosen", input.files.length > 0);
+    const said = input.form?.querySelector(".upload-said");
+    if (said) said.textContent = isTooLarge(input) ? TOO_LARGE : "";
+  }
+
+  // The server refuses it too, but may hang up before a browser has read why.
+  const TOO_LARGE = "An upload may have at most 2 GB in all. Upload fewer files at once, or compress a large one with gzip.";
+  function isTooLarge(input) {
+    const size = Array.from(input.files).reduce((sum, file) => sum + file.size, 0);
+    return size > Number(input.dataset.largest || Infinity);
   }
 
   document.addEventListener("DOMContentLoaded", () => localTimes(document));
@@ -102,6 +111,10 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const input = event.target.querySelector?.("input[type=file]");
+    if (input && isTooLarge(input)) event.preventDefault();
+  });
   document.addEventListener("htmx:xhr:progress", (event) => {
     const bar = event.target.querySelector?.(".upload-progress");
     if (!bar || !event.detail.lengthComputable) return;

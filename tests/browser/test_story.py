@@ -155,3 +155,22 @@ def drop(page: Page, file: Path) -> None:
     devtools = page.context.new_cdp_session(page)
     for kind in ("dragEnter", "dragOver", "drop"):
         devtools.send("Input.dispatchDragEvent", {"type": kind, "data": dragged, **at})
+
+
+def test_more_than_the_largest_upload_is_told_before_it_is_sent(page: Page, tmp_path: Path) -> None:
+    sign_in(page, "olga")
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(2 * 1024**3 + 1)  # sparse: it takes no room
+    page.goto("/feeds/new/")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.get_by_label("CSV files").set_input_files(large)
+    expect(page.locator(".upload-said")).to_contain_text("at most 2 GB in all")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("button", name="Upload")).to_be_enabled()
+    assert "POST" not in sent
+    page.get_by_label("CSV files").set_input_files(products(tmp_path / "small.csv"))
+    expect(page.locator(".upload-said")).to_be_empty()
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="small.csv")).to_be_visible()

@@ -115,6 +115,13 @@ def test_what_was_stored_before_the_disk_was_full_is_not_uploaded_twice(
     assert sorted(Feed.objects.values_list("name", flat=True)) == ["a.csv", "b.csv"]
 
 
+def test_more_files_than_are_taken_together_are_told(as_, owner, destination, settings):
+    answer = upload(as_(owner), destination, *(csv_file(f"{n}.csv") for n in range(101)))
+    assert answer.status_code == 413
+    assert "Up to 100 files are taken together. Nothing was stored." in answer.text
+    assert not stored_files(settings)
+
+
 def test_an_upload_by_script_is_led_on_by_a_header(as_, owner, destination):
     browser = as_(owner)
     data = {"destination": destination.id, "file": csv_file()}
