@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -38,6 +38,11 @@ class Limits:
     connect: float = 5.0  # until the connection can be used: name look-up, TCP and TLS
     read: float = 10.0  # without a single byte of the answer
     total: float = 10.0  # from beginning to end, whatever goes on
+
+    @classmethod
+    def within(cls, seconds: float) -> Self:
+        """A request of so many seconds in all, at most five of them to connect."""
+        return cls(connect=min(5.0, seconds), read=seconds, total=seconds)
 
 
 class ExchangeFailed(Exception):

@@ -78,11 +78,7 @@ class Sending(EffectBatch[DeliveryScheduled, Sent]):
             self.send = TokenSending(destination.id, client).send
         self.headers = destination.headers | fixed_headers(destination.auth, destination.credentials)
         self.blanks = blanks(secrets_of(destination))
-        self.rule = Rule(
-            success_path=destination.success_path,
-            success_value=destination.success_value,
-            statuses={int(status): meaning for status, meaning in destination.statuses.items()},
-        )
+        self.rule = rule_of(destination)
         self._probing = destination.breaker_opened > 0
 
     def is_wanted(self, event: DeliveryScheduled) -> bool:
@@ -282,6 +278,16 @@ def _keep(destination: Destination, before: Health, findings: Findings) -> None:
         commands.pause_destination(destination.id, reason=findings.pause_reason, by_person=False)
 
 
+def rule_of(destination: Destination) -> Rule:
+    """What the destination says about its answers."""
+    statuses: dict[str, str] = destination.statuses
+    return Rule(
+        success_path=destination.success_path,
+        success_value=destination.success_value,
+        statuses={int(status): meaning for status, meaning in statuses.items()},
+    )
+
+
 def target_url(base: str, path: str) -> str:
     """The destination's URL with the row's path appended; the host never comes from a row."""
     if not path:
@@ -306,9 +312,7 @@ def _client(destination: Destination) -> Client:
     with _lock:
         client = _clients.pop(key, None)
         if client is None:
-            limits = Limits(
-                connect=min(5.0, destination.timeout), read=destination.timeout, total=destination.timeout
-            )
+            limits = Limits.within(destination.timeout)
             client = Client(allowed_networks=networks, pool_size=4 * SLOTS, limits=limits)
         _clients[key] = client  # the newest stands last
         if len(_clients) > _CLIENTS:

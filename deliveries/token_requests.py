@@ -39,7 +39,7 @@ def fetch(destination: Destination) -> Granted:
     client = Client(
         allowed_networks=settings.ALLOWED_NETWORKS,
         pool_size=1,
-        limits=Limits(connect=5.0, read=LIMIT, total=LIMIT),
+        limits=Limits.within(LIMIT),
     )
     try:
         answer = client.send(_request(credentials))

@@ -4,16 +4,15 @@ It counts for nothing: no health, no limit, no record.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
-from deliveries.answers import Rule, Verdict, judge
+from deliveries.answers import Verdict, judge
 from deliveries.authentication import HIDDEN, Auth, fixed_headers
 from deliveries.blanking import blanks, secrets_of
 from deliveries.client import Answer, Client, Limits, Request
 from deliveries.models import Destination
-from deliveries.sending import target_url
+from deliveries.sending import rule_of, target_url
 from deliveries.shown import hidden_names
 from deliveries.signing import signing_headers
 from deliveries.token_sending import TokenSending
@@ -50,11 +49,10 @@ def send(
     if destination.signing_secret:
         open_headers |= signing_headers(destination.signing_secret, message_id=key, body=content)
     url = target_url(destination.url, path)
-    limit = min(destination.timeout, LONGEST)
     client = Client(
         allowed_networks=settings.ALLOWED_NETWORKS,
         pool_size=1,
-        limits=Limits(connect=min(5.0, limit), read=limit, total=limit),
+        limits=Limits.within(min(destination.timeout, LONGEST)),
     )
     secret_headers = destination.headers | fixed_headers(destination.auth, destination.credentials)
     try:
@@ -69,14 +67,5 @@ def send(
         headers=[(name, HIDDEN) for name in hidden_names(destination)] + list(open_headers.items()),
         body=body,
         answer=answer,
-        verdict=judge(answer, _rule(destination)),
-    )
-
-
-def _rule(destination: Destination) -> Rule:
-    statuses: dict[str, Any] = destination.statuses
-    return Rule(
-        success_path=destination.success_path,
-        success_value=destination.success_value,
-        statuses={int(status): meaning for status, meaning in statuses.items()},
+        verdict=judge(answer, rule_of(destination)),
     )

@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TypedDict
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest
 
 from outbox.models import Lane
+
+
+class Limits(TypedDict):
+    """What bounds the acts of a lane, and of all lanes under it."""
+
+    max_slots: int | None  # acts at once
+    interval: float | None  # seconds between two starts
+    act_limit: float  # seconds that one act may take
 
 
 def ensure(

@@ -34,8 +34,6 @@ def add_destination(
 ) -> Destination:
     """Stores a destination with its lane. Raises BadDestination with a sentence that says what to change."""
     with transaction.atomic():
-        if rate is not None and rate <= 0:
-            raise BadDestination("A rate is a number of requests a second, above 0.")
         destination = Destination(
             name=name,
             url=url,
@@ -45,16 +43,18 @@ def add_destination(
             concurrency=concurrency,
             **settings_,
         )
-        destination.lane_id = lanes.ensure(
-            EXECUTE,
-            f"destination:{uuid7()}",
-            max_slots=concurrency,
-            interval=1 / rate if rate else None,
-            act_limit=_act_limit(destination),
-        )
+        destination.lane_id = lanes.ensure(EXECUTE, f"destination:{uuid7()}", **_limits(destination))
         _check(destination)
         destination.save()
     return destination
+
+
+def _limits(destination: Destination) -> lanes.Limits:
+    return {
+        "max_slots": destination.concurrency,
+        "interval": 1 / destination.rate if destination.rate else None,
+        "act_limit": _act_limit(destination),
+    }
 
 
 def _act_limit(destination: Destination) -> float:
@@ -104,12 +104,7 @@ def change_destination(destination_id: int, *, edition: int | None = None, **fie
         destination.save(update_fields=[*changed, "edition"])
         if changed & {"auth", "credentials"}:
             tokens.forget(destination.id)
-        lanes.limit(
-            destination.lane_id,
-            max_slots=destination.concurrency,
-            interval=1 / destination.rate if destination.rate else None,
-            act_limit=_act_limit(destination),
-        )
+        lanes.limit(destination.lane_id, **_limits(destination))
     return destination
 
 
