@@ -153,9 +153,9 @@ def _unlimited(now: datetime) -> Q:
 
 def _waiting() -> tuple[Counter[str], bool]:
     """What is due later, by handler, in the order in which it is due; whether there is more of it."""
-    handlers = dict(Subscription.objects.values_list("id", "handler"))
     some = Handling.objects.waiting().order_by("due_at").values_list("subscription_id", flat=True)
     found = list(some[: COUNTED + 1])
+    handlers = dict(Subscription.objects.values_list("id", "handler"))  # after them: it knows all of theirs
     return Counter(handlers[id_] for id_ in found[:COUNTED]), len(found) > COUNTED
 
 
