@@ -9,7 +9,7 @@ from outbox.models import Heartbeat
 
 EVERY = 3.0  # seconds
 FRESH = 10.0  # seconds after which a process that said nothing counts as dead
-KEPT = timedelta(days=1)
+KEPT = timedelta(days=1)  # then pruning forgets it
 
 
 @dataclass(slots=True)
@@ -23,12 +23,11 @@ class Crew:
 def beat(
     name: str, *, kind: str, queues: Sequence[str] = (), concurrency: int = 1, processes: int = 1
 ) -> None:
-    """This process lives. Old heartbeats of others are forgotten on the way."""
+    """This process lives."""
     now = sql.database_now()
     values = {"kind": kind, "queues": list(queues), "concurrency": concurrency, "processes": processes}
     if not Heartbeat.objects.filter(name=name).update(seen_at=now, **values):
         Heartbeat.objects.get_or_create(name=name, defaults={"started_at": now, "seen_at": now, **values})
-        Heartbeat.objects.filter(seen_at__lt=now - KEPT).delete()
 
 
 def stopped(name: str) -> None:

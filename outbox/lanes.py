@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Greatest
+from django.db.models import Q, QuerySet
 
 from outbox.models import Lane
 
@@ -69,9 +68,8 @@ def drain(lane_id: int) -> None:
 
 def hold(lane_id: int, *, until: datetime, why: str) -> None:
     """Closes the lane until then; a longer hold that stands already is kept."""
-    held = Lane.objects.filter(id=lane_id)
-    held.filter(held_until__isnull=True).update(held_until=until, held_for=why)
-    held.filter(held_until__lt=until).update(held_until=Greatest(F("held_until"), until), held_for=why)
+    shorter = Q(held_until__isnull=True) | Q(held_until__lt=until)
+    Lane.objects.filter(shorter, id=lane_id).update(held_until=until, held_for=why)
 
 
 def probe(lane_id: int, *, until: datetime, why: str) -> None:

@@ -7,6 +7,7 @@ together become one, and one that fails is forgotten, since beat runs the relay 
 import logging
 import os
 import threading
+import time
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,6 @@ _SHORTEST_GAP, _LONGEST_GAP = 0.02, 0.16
 class _Waker:
     def __init__(self) -> None:
         self._wanted = threading.Event()
-        self._quit = threading.Event()
         self.pid = os.getpid()
         threading.Thread(target=self._run, name="relay-wakeup", daemon=True).start()
 
@@ -38,8 +38,8 @@ class _Waker:
                 relay.apply_async(queue=RELAY_QUEUE, expires=5, retry=False, ignore_result=True)
             except Exception as exc:
                 logger.debug("wakeup.failed The relay was not woken (%s); beat will.", exc)
-                self._quit.wait(1.0)
-            self._quit.wait(gap)
+                time.sleep(1.0)
+            time.sleep(gap)
 
 
 _lock = threading.Lock()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -44,7 +44,7 @@ class Child:
     env: dict[str, str]
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
-    restart_at: float = field(default=0.0)
+    restart_at: float = 0.0
 
     def start(self) -> None:
         self.log.parent.mkdir(exist_ok=True)
