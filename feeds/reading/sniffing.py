@@ -36,7 +36,8 @@ _TRUST = {'"': 1.0, "'": 0.9, "": 0.75}
 _DELIMITERS = (",", ";", "\t", "|")
 _TIGHT = re.compile(r"\t|(?<=[^\s,;|])[,;|](?=[^\s,;|])|[,;|]{2}")
 _QUOTED_PART = re.compile(r'(?:^|[ ,;\t|])"[^"]*"(?=[ ,;\t|]|$)')
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+# Excel's own hint; what quotes or escapes, and what no delimiter can be, is none.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\x27\\\r\n\0])"?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def detect_dialect(
         raise Unreadable("empty", "The file is empty.")
     refuse_other_text(sample.text)
     separator = _SEPARATOR_LINE.fullmatch(sample.lines[0]) if preamble is None else None
-    if separator:  # Excel's own hint
+    if separator:
         delimiter = delimiter or separator[1]
         sample = replace(sample, lines=sample.lines[1:], sizes=sample.sizes[1:], line=sample.line + 1)
     best = _best(sample, list(_candidates(sample.text, delimiter, quote, escape)))

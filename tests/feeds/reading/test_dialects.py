@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from feeds.reading import Dialect, Record, Unreadable, detect_dialect, read_header, read_records, survey
 
@@ -221,6 +223,40 @@ def test_a_person_may_say_that_the_first_line_is_the_header(tmp_path):
 def test_a_delimiter_or_quote_that_cannot_be_one_is_refused(wrong):
     with pytest.raises(ValueError, match="Delimiter, quote and escape"):
         Dialect(**wrong)
+
+
+@pytest.mark.parametrize("sign", ['"', "'", "\\", "\0"])
+def test_a_hint_at_a_sign_that_cannot_be_the_delimiter_is_no_hint(tmp_path, sign):
+    path = write(tmp_path, f"sep={sign}\nsku,name\nA1,''a''\nA2," + r"\"b" + "\n")
+    with contextlib.suppress(Unreadable):
+        assert detect_dialect(path).delimiter != sign
+
+
+PIECES = [*"\"',;|\t \n\r\\a1\0\x1f\u2028{[<", "\r\n", "sep=", "2024-01-01"]
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=40),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "delimiter": st.sampled_from(",;\t|"),
+            "preamble": st.sampled_from([0, 1, 5]),
+            "has_header": st.booleans(),
+        },
+    ),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(['sep="', "\n", "a"], {})
+def test_whatever_a_file_holds_and_a_person_says_it_is_read_or_told(tmp_path, pieces, said):
+    path = write(tmp_path, "".join(pieces))
+    try:
+        dialect = detect_dialect(path, **said)
+        columns = read_header(path, dialect)
+        found = survey(path, dialect)
+    except Unreadable:
+        return
+    assert len(list(read_records(path, dialect, len(columns)))) == found.total
 
 
 @pytest.mark.parametrize("broken", ['3,"4', '"3,4', '3,"x"4'])
