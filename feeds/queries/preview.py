@@ -12,7 +12,7 @@ from feeds.mapping import BoundMapping, MappingError, RowError
 from feeds.models import Feed
 from feeds.queries.estimate import Estimate, estimate
 from feeds.queries.feeds import Viewer, visible_feeds
-from feeds.reading import Dialect, Position, Record
+from feeds.reading import Dialect, Position, Record, Unreadable
 from feeds.reading.encoding import label
 from feeds.repeats import Repeat
 from feeds.source import read_rows
@@ -131,9 +131,12 @@ def first_records(feed: Feed, limit: int) -> list[Record]:
 
 
 def _next_records(feed: Feed, start: Position | None, limit: int) -> tuple[list[Record], Position | None]:
-    if not feed.columns or not feed.plain_path.exists():
+    if not feed.columns:
         return [], None
-    return read_rows(feed, start, limit)
+    try:
+        return read_rows(feed, start, limit)
+    except (FileNotFoundError, Unreadable):  # cleared away, or being read in another way right now
+        return [], None
 
 
 def _facts(feed: Feed) -> list[tuple[str, str]]:

@@ -147,6 +147,17 @@ def test_a_pasted_header_is_as_good_as_a_feed(as_, owner):
     assert "&quot;p&quot;: 1.50" in page
 
 
+def test_a_feed_whose_file_is_gone_or_unreadable_gives_a_page_without_requests(as_, owner, make_feed):
+    feed = make_feed()
+    url = f"{reverse('feeds:add_mapping')}?feed={feed.id}"
+    feed.plain_path.write_bytes(b'"sku,name\n')
+    assert as_(owner).get(url).status_code == 200
+    assert as_(owner).get(reverse("feeds:feed", args=[feed.id])).status_code == 200
+    feed.plain_path.unlink()
+    assert as_(owner).get(url).status_code == 200
+    assert as_(owner).get(reverse("feeds:feed", args=[feed.id])).status_code == 200
+
+
 @pytest.mark.parametrize("pasted", ["", " \n", '"', "a,b", "\x00", "x" * 30_000])
 def test_whatever_is_pasted_gives_a_page(as_, owner, pasted):
     answer = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, do="show", pasted=pasted))
