@@ -12,7 +12,6 @@ from deliveries.answers import STATUS_MEANINGS
 from deliveries.auth_forms import AuthenticationFields
 from deliveries.authentication import HIDDEN as MASK
 from deliveries.commands import add_destination, change_destination
-from deliveries.errors import DeliveryError
 from deliveries.models import Destination
 from deliveries.signing import problem_with_secret
 from deliveries.wire import problem_with_header
@@ -176,11 +175,3 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         elif not fields["signing_secret"]:
             del fields["signing_secret"]
         return change_destination(self.instance.pk, edition=self.cleaned_data["seen_edition"], **fields)
-
-    def stored_or_told(self) -> Destination | None:
-        """Stores it; what cannot be stored is told in the form."""
-        try:
-            return self.store()
-        except DeliveryError as exc:
-            self.add_error(None, str(exc))
-            return None

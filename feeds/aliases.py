@@ -38,7 +38,7 @@ def confirm_columns(feed_id: uuid.UUID, *, chosen: Mapping[str, str], user_id: i
             defaults={"feed": feed, "user_id": user_id},
         )
         detail = f'that "{found}" is the column "{column}" of {feed.mapping_base}'
-        note_deed(feed_id, user_id=user_id, what="confirmed", detail=detail)
+        note_deed(feed_id, mapping_name=feed.mapping_base, user_id=user_id, what="confirmed", detail=detail)
 
 
 @transaction.atomic
@@ -47,8 +47,9 @@ def remove_alias(alias_id: int, *, user_id: int | None) -> Alias | None:
     alias = Alias.objects.select_for_update(of=("self",)).filter(id=alias_id).first()
     if alias is None:
         return None
-    if alias.feed_id is not None:
-        detail = f'the word that "{alias.found}" is the column "{alias.column}" of {alias.mapping_name}'
-        note_deed(alias.feed_id, user_id=user_id, what="took back", detail=detail)
+    detail = f'the word that "{alias.found}" is the column "{alias.column}" of {alias.mapping_name}'
+    note_deed(
+        alias.feed_id, mapping_name=alias.mapping_name, user_id=user_id, what="took back", detail=detail
+    )
     Alias.objects.filter(id=alias_id).delete()
     return alias

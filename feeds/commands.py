@@ -237,9 +237,24 @@ def cancel(feed_id: uuid.UUID) -> None:
     publish(FeedCancelled(correlation_id=feed.id, conversation_id=feed.id))
 
 
-def note_deed(feed_id: uuid.UUID, *, user_id: int | None, what: str, detail: str = "") -> None:
-    """Records that a person did something with the feed."""
-    Deed.objects.create(feed_id=feed_id, user_id=user_id, what=what, detail=detail[:300])
+def note_deed(
+    feed_id: uuid.UUID | None = None,
+    *,
+    user_id: int | None,
+    what: str,
+    detail: str = "",
+    destination_id: int | None = None,
+    mapping_name: str = "",
+) -> None:
+    """Records that a person did something with a feed, a destination, a mapping, or with Rowpost itself."""
+    Deed.objects.create(
+        feed_id=feed_id,
+        destination_id=destination_id,
+        mapping_name=mapping_name,
+        user_id=user_id,
+        what=what,
+        detail=detail[:300],
+    )
 
 
 def close_if_done(feed: Feed) -> None:

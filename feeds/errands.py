@@ -6,7 +6,7 @@ touched twice by the same errand.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -58,6 +58,26 @@ def give_up(feed_id: uuid.UUID, *, by: str) -> None:
         raise WrongState("What still retries is being given up already.")
     errand = Errand.objects.create(feed=feed, kind=ErrandKind.GIVE_UP)
     publish(GiveUpRequested(correlation_id=feed.id, conversation_id=feed.id, errand_id=errand.id, by=by))
+
+
+@transaction.atomic
+def retry_rows(feed_id: uuid.UUID, numbers: Sequence[int]) -> int:
+    """Sends those of these rows that failed again, now; returns how many. They fit in one transaction.
+
+    Raises WrongState where a cancellation may have passed them: nobody would ever end them then.
+    """
+    in_state(locked(feed_id), *RETRIED_IN, to="retried")
+    return deliveries.reopen_deliveries(delivery_id(feed_id, number) for number in numbers)
+
+
+@transaction.atomic
+def cancel_rows(feed_id: uuid.UUID, numbers: Sequence[int]) -> int:
+    """Ends those of these rows that are on their way; returns how many."""
+    locked(feed_id)
+    return sum(
+        deliveries.cancel_deliveries(group_id=feed_id, first=number, last=number)
+        for number in sorted(numbers)
+    )
 
 
 def _under_way(feed: Feed) -> QuerySet[Errand]:

@@ -228,16 +228,29 @@ class Alias(models.Model):
 
 
 class Deed(models.Model):
-    """What a person did with a feed: kept for as long as the feed, never changed."""
+    """What a person did: kept for as long as what it was done with, never changed.
 
-    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="deeds")
+    It is shown with each of feed, destination and mapping that it names; without any it was done with
+    Rowpost itself.
+    """
+
+    feed = models.ForeignKey(Feed, null=True, on_delete=models.CASCADE, related_name="deeds")
+    destination = models.ForeignKey(Destination, null=True, on_delete=models.CASCADE, related_name="deeds")
+    mapping_name = models.CharField(max_length=100, blank=True, default="", db_default="")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     what = models.CharField(max_length=20)  # sent, paused, resumed, cancelled, retried
     detail = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["mapping_name", "-id"], condition=~Q(mapping_name=""), name="deed_of_mapping"
+            ),
+        ]
+
     def __str__(self) -> str:
-        return f"{self.what} {self.feed_id}"
+        return f"{self.what} {self.detail}"
 
 
 class ErrandKind(models.TextChoices):

@@ -2,6 +2,7 @@
 and counts come from the feed's own ledger."""
 
 from feeds.queries.columns import aliases_of, missing_columns, whole_line
+from feeds.queries.deeds import deeds_of_destination, deeds_of_feed, deeds_of_mapping, recent_deeds
 from feeds.queries.destinations import get_destination, may_send, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
@@ -28,6 +29,9 @@ __all__ = [
     "aliases_of",
     "as_entered",
     "chart",
+    "deeds_of_destination",
+    "deeds_of_feed",
+    "deeds_of_mapping",
     "editing",
     "failed_groups",
     "feed_mails",
@@ -41,6 +45,7 @@ __all__ = [
     "missing_columns",
     "newest_mappings",
     "preview",
+    "recent_deeds",
     "result_count",
     "result_rows",
     "result_text",

@@ -1,15 +1,15 @@
 """Destinations: seen by all who may send there, changed and tried by admins."""
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from deliveries import commands, trial
+from deliveries.errors import DeliveryError
 from deliveries.forms import DestinationForm
 from deliveries.models import Destination
 from feeds import queries
+from feeds.destinations import pause_destination, resume_destination, store_destination, try_destination
 from feeds.forms import TrialForm
 from feeds.mapping import MappingError
 from feeds.views.access import SignedIn, for_admins
@@ -26,7 +26,7 @@ def destinations(request: SignedIn) -> HttpResponse:
 @for_admins
 def add(request: SignedIn) -> HttpResponse:
     form = DestinationForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and (made := form.stored_or_told()):
+    if request.method == "POST" and form.is_valid() and (made := _stored(form, request)):
         messages.success(request, f"{made.name} is stored. Send a test to see whether it answers.")
         return redirect("feeds:destination", made.id)
     return render(request, "feeds/destinations/form.html", {"form": form})
@@ -36,11 +36,20 @@ def add(request: SignedIn) -> HttpResponse:
 def change(request: SignedIn, destination_id: int) -> HttpResponse:
     destination = queries.get_destination(destination_id)
     form = DestinationForm(request.POST or None, instance=destination)
-    if request.method == "POST" and form.is_valid() and form.stored_or_told():
+    if request.method == "POST" and form.is_valid() and _stored(form, request):
         messages.success(request, "Stored. Requests from now on are sent like this.")
         return redirect("feeds:destination", destination.id)
     context = {"form": form, "destination": queries.get_destination(destination_id)}
     return render(request, "feeds/destinations/form.html", context)
+
+
+def _stored(form: DestinationForm, request: SignedIn) -> Destination | None:
+    """What cannot be stored is told in the form."""
+    try:
+        return store_destination(form, user_id=request.user.pk)
+    except DeliveryError as exc:
+        form.add_error(None, str(exc))
+        return None
 
 
 @for_admins
@@ -50,7 +59,9 @@ def destination(request: SignedIn, destination_id: int) -> HttpResponse:
     form = TrialForm(request.POST or None, initial=_sample(found))
     context = {"health": queries.health([found])[0], "destination": found, "form": form}
     if request.method == "POST" and form.is_valid():
-        context["trial"] = trial.send(found, **form.cleaned_data)
+        context["trial"] = try_destination(found, user=request.user, **form.cleaned_data)
+    deeds = queries.deeds_of_destination(found)
+    context |= {"deeds": deeds, "added": any(deed.what == "added" for deed in deeds)}
     return render(request, "feeds/destinations/show.html", context)
 
 
@@ -80,16 +91,14 @@ def _sample(destination: Destination) -> dict[str, str]:
 def act(request: SignedIn, destination_id: int, action: str) -> HttpResponse:
     """Pause and resume; whoever comes second is told how it stands."""
     found = queries.get_destination(destination_id)
-    with transaction.atomic():
-        if action == "pause":
-            reason = f"{request.user.get_username()} paused it."
-            done = commands.pause_destination(found.id, reason=reason, by_person=True)
-            told = f"Nothing is sent to {found.name} until it is resumed. All rows wait."
-        elif action == "resume":
-            done = commands.resume_destination(found.id)
-            told = f"Rows are sent to {found.name} again."
-        else:
-            raise Http404
+    if action == "pause":
+        done = pause_destination(found.id, user=request.user)
+        told = f"Nothing is sent to {found.name} until it is resumed. All rows wait."
+    elif action == "resume":
+        done = resume_destination(found.id, user=request.user)
+        told = f"Rows are sent to {found.name} again."
+    else:
+        raise Http404
     if done:
         messages.success(request, told)
     else:

@@ -19,8 +19,6 @@ from feeds.forms import CorrectionForm, UploadForm
 from feeds.models import Feed, FeedStatus
 from feeds.views.access import SignedIn, for_senders, text_of
 
-DEEDS_SHOWN = 20
-
 
 def home(request: HttpRequest) -> HttpResponse:
     return redirect("feeds:list")
@@ -75,7 +73,7 @@ def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:
 def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
     context: dict[str, object] = {"feed": feed, "live": queries.Live(feed)}
-    context["mails"] = queries.feed_mails(feed, request.user)
+    context |= {"mails": queries.feed_mails(feed, request.user), "deeds": queries.deeds_of_feed(feed)}
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         whole = queries.whole_line(feed)
         proposed = {"delimiter": whole.delimiter} if whole else {}
@@ -86,7 +84,6 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     else:
         context["chart"] = queries.chart(feed)
         context["groups"] = queries.failed_groups(feed)
-        context["deeds"] = list(feed.deeds.select_related("user").order_by("-id")[:DEEDS_SHOWN])
     return render(request, "feeds/feed.html", context)
 
 

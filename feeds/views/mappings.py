@@ -1,6 +1,7 @@
 """Mappings: what a row becomes, with the first requests beside it."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -53,9 +54,9 @@ def change(request: SignedIn, name: str) -> HttpResponse:
         editor = Editor.posted(request.POST)
     else:
         editor = Editor.of(shown.document, as_json=request.GET.get("as") == "json")
-    aliases = queries.aliases_of(name)
-    choice = _choice(request)
-    return _edit(request, editor, choice, name=name, versions=versions, shown=shown, aliases=aliases)
+    known = {"versions": versions, "shown": shown, "aliases": queries.aliases_of(name)}
+    known["deeds"] = queries.deeds_of_mapping(name)
+    return _edit(request, editor, _choice(request), name=name, **known)
 
 
 def _choice(request: SignedIn) -> queries.Choice:
@@ -70,7 +71,12 @@ def _edit(
     if request.method == "POST":
         form = MappingForm({"name": request.POST.get("name", "")} | _document(editor))
         if "do" not in request.POST and not editor.problem and form.is_valid():
-            stored = commands.add_mapping(**form.cleaned_data)
+            with transaction.atomic():
+                stored = commands.add_mapping(**form.cleaned_data)
+                detail = f"version {stored.version}"
+                commands.note_deed(
+                    mapping_name=stored.name, user_id=request.user.pk, what="saved", detail=detail
+                )
             messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
             return redirect("feeds:mapping", stored.name)
         form.errors.pop("document", None)

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 
 from deliveries.models import Destination
 from feeds import queries
+from feeds.commands import note_deed
 from feeds.views.access import SignedIn, for_admins
 from outbox import parking
 from outbox import queries as outbox
@@ -33,6 +34,7 @@ def overview(request: SignedIn) -> HttpResponse:
         "troubled": sum(each.state != "healthy" for each in destinations),
         "destinations": destinations,
         "more_destinations": Destination.objects.count() - len(destinations),
+        "deeds": queries.recent_deeds(),
         "workers": sum(process.kind == "worker" for process in status.processes),
         "backlog": sum(handler.ready for handler in status.handlers),
         "oldest": min((h.oldest_ready for h in status.handlers if h.oldest_ready), default=None),
@@ -55,7 +57,10 @@ def retry_parked(request: SignedIn) -> HttpResponse:
     except ValueError:
         messages.warning(request, "Reload the page and press the button once more.")
         return redirect("feeds:overview")
-    count = parking.retry_all(handler=request.POST.get("handler"), error_id=error_id, until=until)
+    handler = request.POST.get("handler", "")
+    count = parking.retry_all(handler=handler, error_id=error_id, until=until)
+    if count:
+        note_deed(user_id=request.user.pk, what="retried", detail=f"{count:,} parked of {handler}")
     told = f"{count:,} run again." if count else "Somebody was faster: nothing is parked there any more."
     messages.success(request, told)
     return redirect("feeds:overview")
