@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from deliveries import commands as deliveries
 from deliveries.models import Destination
+from deliveries.storable import storable
 from feeds import durable
 from feeds.errors import DuplicateFile, FeedError, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
@@ -23,6 +24,7 @@ from outbox.models import uuid7
 from outbox.publishing import publish
 
 COPY_BLOCK = 1024 * 1024
+LONGEST_NAME = 255  # characters of a file's name
 VERSIONS_LOCK = 0x6D617070696E67  # "mapping": one at a time numbers the next version
 
 
@@ -67,7 +69,7 @@ def create_feed(
     """
     feed = Feed(
         id=uuid7(),
-        name=name[:255],
+        name=storable(name, 4 * LONGEST_NAME)[:LONGEST_NAME],
         owner_id=owner_id,
         destination=destination,
         mapping_name=str(mapping) if mapping else "",

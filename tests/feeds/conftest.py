@@ -29,10 +29,10 @@ def send(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     destination = add_destination(name="shop", url="https://shop.example/products")
 
-    def run(text: str | bytes) -> Feed:
+    def run(text: str | bytes, *, name: str = "f.csv") -> Feed:
         content = text.encode() if isinstance(text, str) else text
         feed = commands.create_feed(
-            content=io.BytesIO(content), name="f.csv", destination=destination, send_at_once=True
+            content=io.BytesIO(content), name=name, destination=destination, send_at_once=True
         )
         check = handlers.check_feed(FeedCreated(correlation_id=feed.id))
         assert check is not None

@@ -40,6 +40,11 @@ def test_a_short_row_of_such_a_file_is_invalid_once(send):
     assert Row.objects.get(feed_id=feed.id, number=2).code == "too_few_cells"
 
 
+@pytest.mark.parametrize("name", ["\udcff.csv", "a\0b.csv", "ü" * 300 + ".csv"])
+def test_a_file_is_taken_whatever_it_is_called(send, name):
+    assert len(send("sku\nA1\n", name=name).name) <= 255
+
+
 def test_an_import_that_is_repeated_writes_nothing_twice(send, monkeypatch):
     # Given two workers that read the same chunk
     feed = send("sku,price\nA1,9.50\nA2,3.00\n")
