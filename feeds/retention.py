@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from deliveries.commands import delete_deliveries
@@ -22,11 +23,12 @@ def prune(*, older_than: timedelta, budget: float = float("inf")) -> bool:
     ends = time.monotonic() + budget
     ended = Feed.objects.filter(ended_at__lt=timezone.now() - older_than, rows_deleted=False)
     for feed in ended.order_by("ended_at").iterator(chunk_size=100):
-        while not _delete_chunk(feed):
-            if time.monotonic() > ends:
-                return False
-        if Feed.objects.filter(id=feed.id, rows_deleted=True).exists():
-            shutil.rmtree(feed.folder, ignore_errors=True)
+        while not (gone := _delete_chunk(feed)) and time.monotonic() < ends:
+            pass
+        if gone:
+            _delete_file(feed)
+        if time.monotonic() >= ends:
+            return False
     return True
 
 
@@ -40,6 +42,13 @@ def _delete_chunk(stale: Feed) -> bool:
         delete_deliveries(group_id=feed.id, first=first, last=last)
         Row.objects.filter(feed_id=feed.id, number__range=(first, last)).delete()
         feed.deleted_up_to = last
-        feed.rows_deleted = last == feed.total
-        feed.save(update_fields=["deleted_up_to", "rows_deleted"])
-        return feed.rows_deleted
+        feed.save(update_fields=["deleted_up_to"])
+        return last == feed.total
+
+
+def _delete_file(stale: Feed) -> None:
+    """Whoever dies before the feed is marked leaves it to be looked at again: no file is forgotten."""
+    feed = Feed.objects.filter(id=stale.id, ended_at__isnull=False, deleted_up_to=F("total"))
+    if feed.exists():
+        shutil.rmtree(stale.folder, ignore_errors=True)
+        feed.update(rows_deleted=True)

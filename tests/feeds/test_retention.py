@@ -83,6 +83,28 @@ def test_it_stops_when_its_time_is_up_and_goes_on_where_it_was(ended, monkeypatc
     assert retention.prune(older_than=MONTH)
 
 
+def test_its_time_is_over_for_many_small_feeds_too(ended):
+    feeds = [ended(days) for days in (33, 32, 31)]
+    assert not retention.prune(older_than=MONTH, budget=0)
+    assert [left(feed.id)[0] for feed in feeds] == [0, 5, 5]
+
+
+def test_a_file_is_not_forgotten_by_whoever_dies_before_it_is_deleted(ended, monkeypatch):
+    def die(*_, **__):
+        raise SystemExit
+
+    feed = ended(31)
+    with monkeypatch.context() as patched:
+        patched.setattr("feeds.retention.shutil.rmtree", die)
+        with pytest.raises(SystemExit):
+            retention.prune(older_than=MONTH)
+    assert feed.source_path.exists()
+    assert retention.prune(older_than=MONTH)
+    assert not feed.folder.exists()
+    feed.refresh_from_db()
+    assert feed.rows_deleted
+
+
 def test_a_feed_that_was_reopened_meanwhile_keeps_its_rows(ended):
     feed = ended(31)
     stale = Feed.objects.get(id=feed.id)
