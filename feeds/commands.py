@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from deliveries import commands as deliveries
 from deliveries.models import Destination
 from deliveries.storable import storable
 from feeds import durable
-from feeds.errors import DuplicateFile, FeedError, WrongState
+from feeds.errors import DuplicateFile, FeedError, MappingChanged, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
 from feeds.models import TRIAL_ROWS, Deed, Feed, FeedStatus, Mapping
@@ -28,13 +28,20 @@ LONGEST_NAME = 255  # characters of a file's name
 VERSIONS_LOCK = 0x6D617070696E67  # "mapping": one at a time numbers the next version
 
 
-def add_mapping(*, name: str, document: object) -> Mapping:
-    """Stores the next version of a mapping; raises MappingError with a sentence that says what to change."""
+def add_mapping(*, name: str, document: object, seen: str | None = None) -> Mapping:
+    """Stores the next version of a mapping.
+
+    `seen` is the newest one that the person knew of, as text ("" is none); raises MappingChanged if there is
+    a newer one. Raises MappingError with a sentence that says what to change.
+    """
     parsed = ParsedMapping.parse(document)
     with transaction.atomic():
         sql.lock_for_transaction(VERSIONS_LOCK)
-        newest = Mapping.objects.filter(name=name).aggregate(newest=Max("version"))["newest"] or 0
-        return Mapping.objects.create(name=name, version=newest + 1, document=parsed.document)
+        newest = Mapping.objects.filter(name=name).order_by("-version").first()
+        if newest and seen is not None and seen != str(newest):
+            raise MappingChanged(newest, same=newest.document == parsed.document)
+        version = newest.version + 1 if newest else 1
+        return Mapping.objects.create(name=name, version=version, document=parsed.document)
 
 
 def get_mapping(name: str) -> Mapping:

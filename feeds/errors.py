@@ -21,5 +21,16 @@ class Incomplete(FeedError):
     """the import found other rows than the check had counted: the stored file has changed."""
 
 
+class MappingChanged(FeedError):
+    """a mapping is stored from a page that had not seen the version that is the newest by now."""
+
+    def __init__(self, newest: object, *, same: bool) -> None:
+        super().__init__(
+            f"{newest} is there by now, which this page had not seen: somebody else stored it, or another "
+            f"window. Save once more to store yours as the version after it."
+        )
+        self.newest, self.same = newest, same  # as what was to be stored
+
+
 class TooLarge(FeedError):
     """there are more rows than a spreadsheet takes."""

@@ -1,5 +1,7 @@
 """Mappings: what a row becomes, with the first requests beside it."""
 
+from collections.abc import Sequence
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse
@@ -7,11 +9,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from feeds import commands, queries
+from feeds.errors import MappingChanged
 from feeds.forms import MappingForm
 from feeds.mapping import MappingError
 from feeds.mapping.draft import DECIMALS, THOUSANDS, DraftField, DraftRule
 from feeds.mapping.spec import METHODS
 from feeds.mapping_editor import Editor
+from feeds.models import Mapping
 from feeds.views.access import SignedIn
 
 PICKED_FROM = 60  # unused columns that the page offers as buttons; all are offered where one is typed
@@ -54,9 +58,8 @@ def change(request: SignedIn, name: str) -> HttpResponse:
         editor = Editor.posted(request.POST)
     else:
         editor = Editor.of(shown.document, as_json=request.GET.get("as") == "json")
-    known = {"versions": versions, "shown": shown, "aliases": queries.aliases_of(name)}
-    known["deeds"] = queries.deeds_of_mapping(name)
-    return _edit(request, editor, _choice(request), name=name, **known)
+    known = {"shown": shown, "aliases": queries.aliases_of(name), "deeds": queries.deeds_of_mapping(name)}
+    return _edit(request, editor, _choice(request), name=name, versions=versions, **known)
 
 
 def _choice(request: SignedIn) -> queries.Choice:
@@ -65,25 +68,41 @@ def _choice(request: SignedIn) -> queries.Choice:
 
 
 def _edit(
-    request: SignedIn, editor: Editor, choice: queries.Choice, *, name: str = "", **context: object
+    request: SignedIn,
+    editor: Editor,
+    choice: queries.Choice,
+    *,
+    name: str = "",
+    versions: Sequence[Mapping] = (),
+    **context: object,
 ) -> HttpResponse:
     form = MappingForm(initial={"name": name})
+    seen = request.POST.get("seen", str(versions[0]) if versions else "")
     if request.method == "POST":
         form = MappingForm({"name": request.POST.get("name", "")} | _document(editor))
         if "do" not in request.POST and not editor.problem and form.is_valid():
-            with transaction.atomic():
-                stored = commands.add_mapping(**form.cleaned_data)
-                detail = f"version {stored.version}"
-                commands.note_deed(
-                    mapping_name=stored.name, user_id=request.user.pk, what="saved", detail=detail
-                )
-            messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
-            return redirect("feeds:mapping", stored.name)
+            try:
+                return _store(request, form)
+            except MappingChanged as exc:
+                if exc.same:  # a double click
+                    return redirect("feeds:mapping", form.cleaned_data["name"])
+                editor.blame(str(exc))
+                seen = str(exc.newest)
         form.errors.pop("document", None)
         _act(editor, request.POST.get("do", "show"))
     context |= CHOICES | {"form": form, "editor": editor, "choice": choice} | _requests(editor, choice)
+    context |= {"seen": seen, "versions": versions}
     context["picks"] = _picks(editor, choice)
     return render(request, "feeds/mappings/form.html", context)
+
+
+def _store(request: SignedIn, form: MappingForm) -> HttpResponse:
+    with transaction.atomic():
+        stored = commands.add_mapping(**form.cleaned_data, seen=request.POST.get("seen"))
+        detail = f"version {stored.version}"
+        commands.note_deed(mapping_name=stored.name, user_id=request.user.pk, what="saved", detail=detail)
+    messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
+    return redirect("feeds:mapping", stored.name)
 
 
 def _act(editor: Editor, action: str) -> None:

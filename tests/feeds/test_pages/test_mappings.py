@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from feeds.commands import add_mapping
-from feeds.models import Mapping
+from feeds.models import Deed, Mapping
 
 pytestmark = pytest.mark.django_db
 
@@ -222,3 +222,40 @@ def test_a_form_of_a_thousand_columns_is_taken(as_, owner):
 @pytest.mark.parametrize("data", [{"as": "form"}, {"as": "form", "do": "remove:x"}, {"as": "odd"}, {}])
 def test_a_post_that_no_page_makes_gives_a_page(as_, owner, data):
     assert as_(owner).post(reverse("feeds:add_mapping"), data).status_code == 200
+
+
+def seen_by(browser, url):
+    return browser.get(url).context["seen"]
+
+
+def test_a_form_that_is_saved_twice_stores_one_version(as_, owner):
+    browser, url = as_(owner), reverse("feeds:add_mapping")
+    data = filled(SKU, seen=seen_by(browser, url))
+    assert browser.post(url, data).url == browser.post(url, data).url
+    assert Mapping.objects.count() == Deed.objects.count() == 1
+
+
+@pytest.mark.parametrize("page", ["the mapping's page", "a new mapping of the same name"])
+def test_who_saves_second_is_told_keeps_the_form_and_may_save_once_more(as_, owner, other, page):
+    add_mapping(name="Products", document={"fields": {"sku": "id"}})
+    known = reverse("feeds:mapping", args=["Products"])
+    url = known if page == "the mapping's page" else reverse("feeds:add_mapping")
+    hers, his = as_(owner), as_(other)
+    before = seen_by(hers, url)
+    his.post(known, filled(PRICE, seen=seen_by(his, known)))
+
+    answer = hers.post(url, filled(SKU, EUR, seen=before))
+    assert "Products, version 2 is there by now, which this page had not seen" in answer.text
+    assert 'value="price.currency"' in answer.text
+    assert Mapping.objects.count() == 2
+
+    hers.post(url, filled(SKU, EUR, seen=answer.context["seen"]))
+    assert Mapping.objects.get(version=3).document["fields"][1]["constant"] == "EUR"
+
+
+def test_an_older_version_that_is_looked_at_becomes_the_next_one(as_, owner):
+    add_mapping(name="Products", document={"fields": {"sku": "id"}})
+    add_mapping(name="Products", document={"fields": {"sku": "key"}})
+    browser, url = as_(owner), reverse("feeds:mapping", args=["Products"]) + "?version=1"
+    assert browser.post(url, filled(SKU, seen=seen_by(browser, url))).status_code == 302
+    assert Mapping.objects.filter(name="Products").count() == 3
