@@ -80,7 +80,7 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
         context["correction"] = CorrectionForm.of(feed, **proposed)
         context |= {"missing": queries.missing_columns(feed), "whole_line": whole}
     if feed.status == FeedStatus.READY:
-        context["preview"] = None if feed.missing else queries.preview(feed, request.user)
+        context["preview"] = queries.preview(feed, request.user)
     else:
         context["chart"] = queries.chart(feed)
         context["groups"] = queries.failed_groups(feed)

@@ -46,10 +46,11 @@ def delete_feed(name: str) -> None:
 
 
 def press(button: str, feed_id: Any, *, by: str) -> None:
-    """ "pause" or "cancel", as the button does."""
+    """ "pause", "cancel" or "try_first", as the button does."""
     getattr(commands, button)(feed_id)
-    done = {"pause": "paused", "cancel": "cancelled"}[button]
-    commands.note_deed(feed_id, user_id=User.objects.get(username=by).pk, what=done)
+    done = {"pause": "paused", "cancel": "cancelled", "try_first": "tried"}[button]
+    detail = "the first rows" if button == "try_first" else ""
+    commands.note_deed(feed_id, user_id=User.objects.get(username=by).pk, what=done, detail=detail)
 
 
 def park_mails() -> None:

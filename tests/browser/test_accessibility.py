@@ -33,9 +33,7 @@ def visit(open_page: Callable[..., Page], watches: list[Watch]) -> Visit:
 
 
 def _problems(page: Page, stop: tour.Stop) -> Iterator[str]:
-    answer = page.goto(stop.path)
-    assert answer is not None
-    assert answer.status == stop.status, stop
+    stop.visit(page)
     page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true })")
     for size, viewport in (("desktop", windows.DESKTOP), ("phone", windows.PHONE)):
         page.set_viewport_size(viewport)

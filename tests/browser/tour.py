@@ -1,6 +1,9 @@
 """Every page of the product, by a name."""
 
+import re
 from typing import NamedTuple
+
+from playwright.sync_api import Page
 
 from tests.browser.world import INVALID_ROW, REFUSED_ROW, RETRIED_ROW, World
 
@@ -9,6 +12,15 @@ class Stop(NamedTuple):
     name: str
     path: str
     status: int = 200
+    press: str = ""  # a button, whose page is the one that is meant
+
+    def visit(self, page: Page) -> None:
+        answer = page.goto(self.path)
+        assert answer is not None
+        assert answer.status == self.status, self
+        if self.press:
+            page.get_by_role("button", name=self.press).click()
+            page.wait_for_url(re.compile("#"))
 
 
 SIGNED_OUT = (
@@ -39,6 +51,8 @@ def stops(world: World) -> tuple[Stop, ...]:
         Stop("feed-paused", f"/feeds/{world.paused}/"),
         Stop("feed-ready", f"/feeds/{world.ready}/"),
         Stop("feed-rejected", f"/feeds/{world.rejected}/"),
+        Stop("feed-missing", f"/feeds/{world.missing}/"),
+        Stop("feed-trial", f"/feeds/{world.trial}/"),
         Stop("feed-cancelled", f"/feeds/{world.cancelled}/"),
         Stop("rows", f"/feeds/{world.completed}/rows/"),
         Stop("rows-failed", f"/feeds/{world.completed}/rows/?show=failed"),
@@ -51,7 +65,9 @@ def stops(world: World) -> tuple[Stop, ...]:
         Stop("destination", "/destinations/1/"),
         Stop("destination-failing", "/destinations/4/"),
         Stop("destination-new", "/destinations/new/"),
+        Stop("destination-tested", "/destinations/1/", press="Send this test"),
         Stop("destination-change", "/destinations/2/change/"),
+        Stop("destination-oauth2", "/destinations/5/change/"),
         Stop("mappings", "/mappings/"),
         Stop("mapping", "/mappings/of/Products/"),
         Stop("mapping-new", "/mappings/new/"),

@@ -22,6 +22,12 @@ MAPPING = {
 }
 NO_BRAND = {"status": 422, "body": '{"error": "The brand is not known."}'}
 NO_IMAGE = {"status": 400, "body": '{"error": "An offer needs an image."}'}
+CLIENT = {
+    "token_url": "https://login.example/oauth2/token",
+    "client_id": "rowpost",
+    "client_secret": "s3cret",
+    "scope": "stock.write",
+}
 REBUILDING = '{"error": "The catalogue is being rebuilt."}'
 
 REFUSED_ROW, INVALID_ROW, RETRIED_ROW = 17, 134, 15  # of products.csv, sent to the demo
@@ -38,6 +44,8 @@ class World:
     paused: str
     ready: str
     rejected: str
+    missing: str
+    trial: str
     cancelled: str
 
 
@@ -53,12 +61,16 @@ def build(stack: Stack, third_party: RunningThirdParty) -> World:
     stack.call("tests.browser.inside.add_mapping", "Products", {"fields": {"name": "title"}})
     stack.call("tests.browser.inside.add_mapping", "Products", MAPPING)
     world = _upload(stack)
-    for name, status in (("paused", "delivering"), ("cancelled", "delivering"), ("ready", "ready")):
+    for name, status in (("paused", "delivering"), ("cancelled", "delivering")):
         _wait_for(stack, getattr(world, name), status)
+    for name in ("ready", "missing", "trial"):
+        _wait_for(stack, getattr(world, name), "ready")
+    stack.call("tests.browser.inside.press", "try_first", world.trial, by="olga")
     _wait_for_arrivals(stack, world.paused, 20)
     _wait_for_arrivals(stack, world.cancelled, 10)
     stack.call("tests.browser.inside.press", "pause", world.paused, by="olga")
     stack.call("tests.browser.inside.press", "cancel", world.cancelled, by="anna")
+    _wait_for_arrivals(stack, world.trial, 8)
     _wait_for(stack, world.completed, "completed")
     _wait_for(stack, world.rejected, "rejected")
     _wait_for_arrivals(stack, world.delivering, 60)
@@ -74,16 +86,16 @@ def park_mails(stack: Stack) -> None:
 
 def _add_destinations(stack: Stack, third_party: RunningThirdParty) -> None:
     third_party.behave("outlet", status=503, body=REBUILDING)
-    refusals = {str(row): NO_BRAND for row in (7, 31, 44, 58, 120, 163, 240)} | {
-        "12": NO_IMAGE,
-        "90": NO_IMAGE,
-    }
+    # Throughout: what a worker gave back goes behind all others, so that the first rows may be the last.
+    refusals = {str(row): NO_BRAND for row in range(7, 5000, 61)}
+    refusals |= {str(row): NO_IMAGE for row in range(12, 5000, 230)}
     third_party.behave("marketplace", rows=refusals)
     for name, path, more in (
         ("shop", "/demo/products", {"retry_first": 1.0, "group": "Shop team"}),
         ("marketplace", "/marketplace/offers", {"rate": 25.0, "headers": {"Authorization": "Bearer t0p"}}),
         ("erp", "/unauthorized", {"concurrency": 2}),
         ("outlet", "/outlet/stock", {"rate": 20.0}),
+        ("warehouse", "/ok", {"auth": "oauth2", "credentials": CLIENT}),
     ):
         stack.call("tests.browser.inside.add_destination", name, third_party.url(path), **more)
 
@@ -101,6 +113,8 @@ def _upload(stack: Stack) -> World:
         done = stack.call("tests.browser.inside.upload", str(path), to=to, by="olga", name=name, **more)
         return str(done)
 
+    named_otherwise = files / "new-supplier.csv"
+    named_otherwise.write_text("sku,product,cost,category,stock\n009100,Oak stool,49.00,chairs,12\n")
     thousands = files / "thousands.csv"
     return World(
         cancelled=upload(thousands, "marketplace", "prices-draft.csv"),
@@ -109,6 +123,8 @@ def _upload(stack: Stack) -> World:
         paused=upload(thousands, "marketplace", "catalogue-autumn.csv"),
         waiting=upload(files / "excel-semicolon.csv", "erp", "returns.csv"),
         ready=upload(ready, "shop", mapping="Products", send=False),
+        missing=upload(named_otherwise, "shop", mapping="Products", send=False),
+        trial=upload(files / "thousands.csv", "shop", "prices-summer.csv", send=False),
         held=upload(files / "excel-semicolon.csv", "outlet", "outlet-stock.csv"),
         delivering=upload(thousands, "marketplace", "prices-spring.csv"),
     )

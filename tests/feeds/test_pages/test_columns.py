@@ -35,6 +35,14 @@ def test_the_page_names_the_missing_column_and_proposes_the_most_similar(as_, ow
     assert "do/send/" not in page
 
 
+def test_what_was_read_stands_below_the_question(as_, owner, asking):
+    page = as_(owner).get(reverse("feeds:feed", args=[asking().id])).text
+    assert "UTF-8" in page
+    assert "Lamp" in page
+    listed = as_(owner).get(reverse("feeds:list")).text
+    assert "Columns are missing: say which are meant" in listed
+
+
 @pytest.mark.parametrize("status", [FeedStatus.READY, FeedStatus.REJECTED])
 @pytest.mark.parametrize(
     ("dialect", "columns"),
