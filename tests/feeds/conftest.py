@@ -24,6 +24,24 @@ from tests.third_party import RunningThirdParty
 __all__ = ["broker"]
 
 
+def after_check(feed: Feed) -> Feed:
+    """The feed once it was read, as its handler does it."""
+    store = handlers.check_feed(FeedCreated(correlation_id=feed.id))
+    assert store is not None
+    with transaction.atomic():
+        store()
+    feed.refresh_from_db()
+    return feed
+
+
+def import_step(feed: Feed) -> bool:
+    """Imports one chunk; says whether there is another."""
+    write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
+    assert callable(write)
+    with transaction.atomic():
+        return isinstance(write(), NextStep)
+
+
 @pytest.fixture
 def send(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
@@ -34,16 +52,9 @@ def send(settings, tmp_path):
         feed = commands.create_feed(
             content=io.BytesIO(content), name=name, destination=destination, send_at_once=True
         )
-        check = handlers.check_feed(FeedCreated(correlation_id=feed.id))
-        assert check is not None
-        with transaction.atomic():
-            check()
-        while True:
-            write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
-            assert callable(write)
-            with transaction.atomic():
-                if not isinstance(write(), NextStep):
-                    break
+        after_check(feed)
+        while import_step(feed):
+            pass
         feed.refresh_from_db()
         return feed
 

@@ -6,15 +6,13 @@ import json
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import transaction
 
 from deliveries.commands import add_destination
 from deliveries.models import Payload
-from feeds import aliases, commands, handlers, queries
+from feeds import aliases, commands, queries
 from feeds.errors import WrongState
-from feeds.events import FeedCreated, FeedReleased
 from feeds.models import Alias, Deed, FeedStatus
-from outbox.outcomes import NextStep
+from tests.feeds.conftest import after_check, import_step
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,28 +38,15 @@ def checked(settings, tmp_path):
             mapping=commands.add_mapping(name="products", document=document),
             **options,
         )
-        return again(feed)
+        return after_check(feed)
 
     return run
 
 
-def again(feed):
-    """The feed after its check, as the pipeline runs it."""
-    store = handlers.check_feed(FeedCreated(correlation_id=feed.id))
-    assert store is not None
-    with transaction.atomic():
-        store()
-    feed.refresh_from_db()
-    return feed
-
-
 def sent(feed):
-    while True:
-        write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
-        assert callable(write)
-        with transaction.atomic():
-            if not isinstance(write(), NextStep):
-                return [json.loads(body) for body in Payload.objects.values_list("body", flat=True)]
+    while import_step(feed):
+        pass
+    return [json.loads(body) for body in Payload.objects.values_list("body", flat=True)]
 
 
 def test_a_feed_that_lacks_columns_names_them_and_is_not_sent(checked):
@@ -89,7 +74,9 @@ def test_the_command_line_ends_with_2_and_names_the_column(checked, monkeypatch,
     file = tmp_path / "f.csv"
     file.write_text(RENAMED)
     create = commands.create_feed
-    monkeypatch.setattr("feeds.management.commands.send.create_feed", lambda **given: again(create(**given)))
+    monkeypatch.setattr(
+        "feeds.management.commands.send.create_feed", lambda **given: after_check(create(**given))
+    )
     with pytest.raises(SystemExit) as ended:
         call_command("send", str(file), "--to", "shop", "--mapping", "products", "--wait")
 
@@ -110,7 +97,7 @@ def test_what_a_person_confirms_is_sent_and_holds_for_later_feeds(checked, perso
     feed = checked()
     # When
     aliases.confirm_columns(feed.id, chosen={"Price": "Sale price", "Stock": "Colour"}, user_id=person.pk)
-    feed = again(feed)
+    feed = after_check(feed)
     # Then the very feed is read with it
     assert (feed.missing, feed.aliases) == ([], {"Price": "Sale price", "Stock": "Colour"})
     assert feed.invalid_by_code == {"not_an_integer": 2}
@@ -126,7 +113,7 @@ def test_a_rejected_feed_goes_on_once_the_columns_are_confirmed(checked, person)
     feed = checked("sku,cost,stock\nA1,2,3\n", send_at_once=True)
     aliases.confirm_columns(feed.id, chosen={"Price": "cost"}, user_id=person.pk)
 
-    feed = again(feed)
+    feed = after_check(feed)
     assert feed.status == FeedStatus.DELIVERING
     assert sent(feed) == [{"price": "2", "stock": 3}]
 
@@ -170,7 +157,7 @@ def test_an_answer_to_what_was_not_asked_stores_nothing(checked, person, chosen)
 def test_what_is_taken_back_is_asked_again_and_read_feeds_keep_it(checked, person):
     feed = checked("sku,cost,stock\nA1,2,3\n")
     aliases.confirm_columns(feed.id, chosen={"Price": "cost"}, user_id=person.pk)
-    feed = again(feed)
+    feed = after_check(feed)
     alias = Alias.objects.get()
     assert aliases.remove_alias(alias.id, user_id=person.pk)
     assert aliases.remove_alias(alias.id, user_id=person.pk) is None
@@ -188,7 +175,7 @@ def test_a_file_that_cannot_be_read_any_more_is_not_asked_about_columns(checked)
     assert feed.missing == ["stock"]
     # When a person says that it is in an encoding that it is not in
     commands.correct(feed.id, said={"encoding": "utf-16"})
-    feed = again(feed)
+    feed = after_check(feed)
     # Then only that is to be told
     assert (feed.status, feed.missing) == (FeedStatus.REJECTED, [])
 

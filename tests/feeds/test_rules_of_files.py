@@ -7,19 +7,18 @@ from importlib import import_module
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.db import transaction
 
 from deliveries.commands import add_destination
 from deliveries.models import Payload
 from feeds import commands, handlers, importing, judging
 from feeds.editing import edit_row
-from feeds.events import FeedCreated, FeedReleased
+from feeds.events import FeedReleased
 from feeds.mapping import RowError
 from feeds.models import Feed, Row
 from feeds.queries import preview
 from feeds.reading import Record
 from feeds.repeats import RepeatFinder, read_repeats
-from outbox.outcomes import NextStep
+from tests.feeds.conftest import after_check, import_step
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,22 +70,9 @@ def checked(settings, tmp_path):
             mapping=mapping,
             send_at_once=send_at_once,
         )
-        store = handlers.check_feed(FeedCreated(correlation_id=feed.id))
-        assert store is not None
-        with transaction.atomic():
-            store()
-        feed.refresh_from_db()
-        return feed
+        return after_check(feed)
 
     return run
-
-
-def step(feed):
-    """One chunk of the import; says whether there is another."""
-    write = handlers.import_rows(FeedReleased(correlation_id=feed.id))
-    assert callable(write)
-    with transaction.atomic():
-        return isinstance(write(), NextStep)
 
 
 def found(feed):
@@ -159,7 +145,7 @@ def test_the_preview_reads_no_further_than_it_shows(checked, rows_read, prices, 
 def test_the_import_says_what_the_check_said_however_it_is_cut(checked, monkeypatch, size):
     monkeypatch.setattr(importing, "chunk_size", lambda: size)
     feed = checked(FILE, send_at_once=True)
-    while step(feed):
+    while import_step(feed):
         pass
 
     feed.refresh_from_db()
@@ -175,11 +161,11 @@ def test_a_crash_in_the_middle_changes_nothing_of_what_repeats(checked, monkeypa
     # Given an import whose worker died with a chunk that was not committed
     monkeypatch.setattr(importing, "chunk_size", lambda: 2)
     feed = checked(FILE, send_at_once=True)
-    assert step(feed)
+    assert import_step(feed)
     handlers.import_rows(FeedReleased(correlation_id=feed.id))
     judging._bound.cache_clear()
     # When another one goes on
-    while step(feed):
+    while import_step(feed):
         pass
     # Then the answers are those of an undisturbed run
     assert {number: code for number, (code, _) in found(feed).items()} == {n: INVALID[n][0] for n in INVALID}
@@ -189,12 +175,8 @@ def test_a_check_that_is_repeated_finds_the_same(checked):
     feed = checked(FILE)
     first = feed.repeats_path.read_bytes()
     commands.correct(feed.id, said={})
-    store = handlers.check_feed(FeedCreated(correlation_id=feed.id))
-    assert store is not None
-    with transaction.atomic():
-        store()
+    after_check(feed)
 
-    feed.refresh_from_db()
     assert feed.repeats_path.read_bytes() == first
     assert (feed.total, feed.invalid) == (10, 8)
     assert sorted(path.name for path in feed.folder.iterdir()) == ["repeats", "source"]
@@ -203,7 +185,7 @@ def test_a_check_that_is_repeated_finds_the_same(checked):
 def test_a_feed_that_was_checked_before_an_upgrade_counts_at_the_import_what_the_check_did_not(checked):
     feed = checked("sku,price\nA1,1\nA2,x\n", {"fields": {"price": {"type": "number"}}}, send_at_once=True)
     Feed.objects.filter(id=feed.id).update(invalid_by_code=None, invalid=0, failed=0, pending=2)
-    while step(feed):
+    while import_step(feed):
         pass
 
     feed.refresh_from_db()
@@ -212,7 +194,7 @@ def test_a_feed_that_was_checked_before_an_upgrade_counts_at_the_import_what_the
 
 def test_an_edited_row_must_keep_the_rules_too(checked):
     feed = checked("sku,price,state\nA1,1,new\n", send_at_once=True)
-    while step(feed):
+    while import_step(feed):
         pass
     with pytest.raises(RowError, match="allowed are"):
         edit_row(feed.id, 1, cells=["A1", "1", "lost"], revision=1)
@@ -220,7 +202,7 @@ def test_an_edited_row_must_keep_the_rules_too(checked):
 
 def test_a_repeated_value_is_mended_only_by_another_value(checked):
     feed = checked(FILE, send_at_once=True)
-    while step(feed):
+    while import_step(feed):
         pass
     with pytest.raises(RowError, match='"A1", which row 1 has already'):
         edit_row(feed.id, 3, cells=["A1", "4", "new"], revision=0)
