@@ -15,11 +15,16 @@ def told(name: str) -> int:
     return OutboxEvent.objects.filter(type=name).count()
 
 
-def test_a_trial_sends_ten_rows_and_waits(pipeline, third_party, checked):
+@pytest.fixture
+def tried(pipeline, third_party, checked):
+    """A feed of 25 rows whose first ten were sent."""
     feed = checked(rows_of(25))
     commands.try_first(feed.id)
-    feed = pipeline.settle(feed)
+    return pipeline.settle(feed)
 
+
+def test_a_trial_sends_ten_rows_and_waits(third_party, tried):
+    feed = tried
     assert third_party.rows() == list(range(1, 11))
     assert (feed.status, feed.trial, feed.import_done) == ("delivering", True, False)
     assert (feed.total, feed.succeeded, feed.pending) == (25, 10, 15)
@@ -28,12 +33,9 @@ def test_a_trial_sends_ten_rows_and_waits(pipeline, third_party, checked):
     assert not told("FeedCompleted")
 
 
-def test_the_rest_is_sent_once_and_completes_the_feed(pipeline, third_party, checked):
-    feed = checked(rows_of(25))
-    commands.try_first(feed.id)
-    pipeline.settle(feed)
-    commands.release_rest(feed.id)
-    feed = pipeline.settle(feed)
+def test_the_rest_is_sent_once_and_completes_the_feed(pipeline, third_party, tried):
+    commands.release_rest(tried.id)
+    feed = pipeline.settle(tried)
 
     assert third_party.rows() == list(range(1, 26))
     assert (feed.status, feed.trial, feed.succeeded) == ("completed", False, 25)
@@ -100,12 +102,9 @@ def test_a_feed_that_turns_out_to_hold_no_other_good_row_ends_with_its_trial(pip
     assert (feed.succeeded, feed.failed, feed.invalid) == (9, 3, 3)
 
 
-def test_a_trial_that_is_cancelled_sends_nothing_more_and_adds_up(pipeline, third_party, checked):
-    feed = checked(rows_of(25))
-    commands.try_first(feed.id)
-    pipeline.settle(feed)
-    commands.cancel(feed.id)
-    feed = pipeline.settle(feed)
+def test_a_trial_that_is_cancelled_sends_nothing_more_and_adds_up(pipeline, third_party, tried):
+    commands.cancel(tried.id)
+    feed = pipeline.settle(tried)
 
     assert third_party.rows() == list(range(1, 11))
     assert (feed.status, feed.succeeded, feed.cancelled, feed.pending) == ("cancelled", 10, 15, 0)
