@@ -3,13 +3,13 @@ and counts come from the feed's own ledger."""
 
 from feeds.queries.columns import aliases_of, missing_columns, whole_line
 from feeds.queries.deeds import deeds_of_destination, deeds_of_feed, deeds_of_mapping, recent_deeds
-from feeds.queries.destinations import get_destination, may_send, visible_destinations
+from feeds.queries.destinations import destinations_page, get_destination, may_send, visible_destinations
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.health import SECRETS, health, troubled_first
 from feeds.queries.live import Live
 from feeds.queries.mails import feed_mails
-from feeds.queries.mappings import mapping_versions, newest_mappings
+from feeds.queries.mappings import mapping_versions, mappings_page, newest_mappings
 from feeds.queries.pace import chart
 from feeds.queries.preview import preview
 from feeds.queries.results import RESULT_FILES, result_count, result_rows, result_text
@@ -32,6 +32,7 @@ __all__ = [
     "deeds_of_destination",
     "deeds_of_feed",
     "deeds_of_mapping",
+    "destinations_page",
     "editing",
     "failed_groups",
     "feed_mails",
@@ -41,6 +42,7 @@ __all__ = [
     "get_row",
     "health",
     "mapping_versions",
+    "mappings_page",
     "may_send",
     "missing_columns",
     "newest_mappings",

@@ -6,6 +6,10 @@ from django.http import Http404
 from deliveries.models import Destination
 from feeds.models import Feed
 from feeds.queries.feeds import Viewer
+from feeds.queries.health import SECRETS
+from feeds.queries.pages import Page, cut
+
+DESTINATIONS_A_PAGE = 50
 
 
 def visible_destinations(user: Viewer) -> QuerySet[Destination]:
@@ -14,6 +18,12 @@ def visible_destinations(user: Viewer) -> QuerySet[Destination]:
     if getattr(user, "is_staff", False):
         return destinations
     return destinations.filter(Q(group__isnull=True) | Q(group__user=user.pk)).distinct()
+
+
+def destinations_page(user: Viewer, *, after: str = "") -> Page[Destination]:
+    """By name, without the secrets."""
+    found = visible_destinations(user).defer(*SECRETS).filter(name__gt=after)
+    return cut(found[: DESTINATIONS_A_PAGE + 1], DESTINATIONS_A_PAGE, "name")
 
 
 def may_send(user: Viewer, feed: Feed) -> bool:

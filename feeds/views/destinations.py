@@ -12,15 +12,15 @@ from feeds import queries
 from feeds.destinations import pause_destination, resume_destination, store_destination, try_destination
 from feeds.forms import TrialForm
 from feeds.mapping import MappingError
-from feeds.views.access import SignedIn, for_admins
+from feeds.views.access import SignedIn, for_admins, text_of
 
 SAMPLE = '{\n  "sku": "TEST-1",\n  "name": "A test from Rowpost"\n}'
 
 
 def destinations(request: SignedIn) -> HttpResponse:
-    visible = queries.visible_destinations(request.user).defer(*queries.SECRETS)
-    found = queries.health(list(visible[:500]))
-    return render(request, "feeds/destinations/list.html", {"found": found})
+    page = queries.destinations_page(request.user, after=text_of(request.GET, "after"))
+    context = {"found": queries.health(page.items), "page": page}
+    return render(request, "feeds/destinations/list.html", context)
 
 
 @for_admins

@@ -16,7 +16,7 @@ from feeds.mapping.draft import DECIMALS, THOUSANDS, DraftField, DraftRule
 from feeds.mapping.spec import METHODS
 from feeds.mapping_editor import Editor
 from feeds.models import Mapping
-from feeds.views.access import SignedIn
+from feeds.views.access import SignedIn, text_of
 
 PICKED_FROM = 60  # unused columns that the page offers as buttons; all are offered where one is typed
 TYPES = ("text", "number", "integer", "yes/no", "date", "list")
@@ -40,7 +40,11 @@ CHOICES = {
 
 
 def mappings(request: SignedIn) -> HttpResponse:
-    return render(request, "feeds/mappings/list.html", {"mappings": queries.newest_mappings()})
+    return render(
+        request,
+        "feeds/mappings/list.html",
+        {"page": queries.mappings_page(after=text_of(request.GET, "after"))},
+    )
 
 
 def add(request: SignedIn) -> HttpResponse:

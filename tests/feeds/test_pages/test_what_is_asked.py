@@ -8,6 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from deliveries.commands import add_destination
+from feeds.commands import add_mapping
 from feeds.models import Feed, FeedStatus
 from tests.feeds.test_pages.test_access import every_page
 
@@ -102,3 +104,21 @@ def test_no_list_of_the_admin_counts(as_, admin, large, model):
     for asked_for in (url, f"{url}?q={large.id}", f"{url}?p=2"):
         found = walking(as_(admin), [asked_for])[asked_for]
         assert not [sql for why, sql in found if why == "it counts"]
+
+
+@pytest.mark.parametrize("page", ["feeds:mappings", "feeds:destinations"])
+def test_lists_of_what_is_named_are_paged_by_name(as_, owner, page):
+    names = [f"n-{number:03}" for number in range(101)]
+    for name in names:
+        add_destination(name=name, url="https://shop.example")
+        add_mapping(name=name, document={})
+        add_mapping(name=name, document={"method": "PUT"})
+    browser, url, found = as_(owner), reverse(page), []
+    while url:
+        answer = browser.get(url)
+        found += re.findall(r"n-\d{3}(?=</)", answer.text)
+        following = re.search(r'rel="next" href="([^"]+)"', answer.text)
+        url = reverse(page) + following[1] if following else ""
+        assert len(found) <= 101
+    assert found == names
+    assert "There are no more" in browser.get(f"{reverse(page)}?after=z").text
