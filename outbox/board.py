@@ -5,6 +5,7 @@ and the share of the workers that one destination may hold.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -98,6 +99,22 @@ class Board:
         missing = {lane_id for lane_id in ids if lane_id not in self.lanes}
         if missing:
             self._add(Lane.objects.filter(id__in=missing))
+
+    def own_lanes(self, handlers: set[str]) -> dict[str, int]:
+        """Each handler's own lane, made if there is none, on the board."""
+        lanes = {lane.handler: lane for lane in Lane.objects.filter(handler__in=handlers, key="")}
+        for missing in sorted(handlers - lanes.keys()):
+            lanes[missing] = Lane.objects.create(handler=missing, key="")
+        self._add(lanes.values())
+        return {handler: lane.id for handler, lane in lanes.items()}
+
+    def by_handler(self, ids: set[int]) -> dict[str, set[int]]:
+        """These lanes, on the board, by the handler that they belong to."""
+        self.load(ids)
+        found: dict[str, set[int]] = defaultdict(set)
+        for lane in filter(None, map(self.lanes.get, ids)):
+            found[lane.handler].add(lane.id)
+        return found
 
     def load_ready(self, limit: int) -> None:
         """Puts the open lanes that have ready work on the board, those first whose turn is longest ago."""

@@ -13,7 +13,7 @@ from django.db import connection
 
 from outbox import sql
 from outbox.board import LaneState
-from outbox.models import Lane, State, Subscription
+from outbox.models import State, Subscription
 from outbox.passes import NewLease, Pass
 
 FAN_OUT = 2000  # events a pass, at most
@@ -36,8 +36,7 @@ class Wanted(NamedTuple):
 def fan_out(step: Pass, *, lease_new: bool) -> None:
     """Makes the handlings of events that are not fanned out yet; with `lease_new` as many as there is
     room for are born leased."""
-    wanted = _handlings_of(_take_events(), step.now)
-    step.board.load({item.lane_id for item in wanted})
+    wanted = _handlings_of(_take_events(), step)
     births = _Births(step, wanted, lease_new=lease_new)
     ids = sql.allocate("outbox_handling", len(wanted))
     rows = []
@@ -67,36 +66,26 @@ def _take_events() -> Sequence[Any]:
     return events
 
 
-def _handlings_of(events: Sequence[Any], now: datetime) -> list[Wanted]:
+def _handlings_of(events: Sequence[Any], step: Pass) -> list[Wanted]:
+    """The handlings that the subscriptions want, whose lanes stand on the board then."""
     if not events:
         return []
     by_type: dict[str, list[Subscription]] = defaultdict(list)
     for subscription in Subscription.objects.filter(active=True).order_by("id"):
         by_type[subscription.event_type].append(subscription)
-    own_lanes = _own_lanes({s.handler for found in by_type.values() for s in found})
+    own_lanes = step.board.own_lanes({s.handler for found in by_type.values() for s in found})
+    lanes_of = step.board.by_handler({event_lane for _, _, event_lane, _ in events if event_lane})
     wanted = []
     for event_id, event_type, event_lane, due_at in events:
         due = sql.as_datetime(due_at)
         for subscription in by_type.get(event_type, ()):
             if event_id > subscription.since_event:
-                lane_id = event_lane if subscription.in_lane and event_lane else None
-                waits = subscription.when_due and due is not None and due > now
-                wanted.append(
-                    Wanted(
-                        event_id,
-                        subscription.id,
-                        lane_id or own_lanes[subscription.handler],
-                        due if waits else None,
-                    )
-                )
+                # What stands in a lane is run by the lane's handler: another's must not.
+                at_home = subscription.in_lane and event_lane in lanes_of[subscription.handler]
+                lane_id = event_lane if at_home else own_lanes[subscription.handler]
+                waits = subscription.when_due and due is not None and due > step.now
+                wanted.append(Wanted(event_id, subscription.id, lane_id, due if waits else None))
     return wanted
-
-
-def _own_lanes(handlers: set[str]) -> dict[str, int]:
-    lanes = dict(Lane.objects.filter(handler__in=handlers, key="").values_list("handler", "id"))
-    for missing in sorted(handlers - lanes.keys()):
-        lanes[missing] = Lane.objects.create(handler=missing, key="").id
-    return lanes
 
 
 class _Births:

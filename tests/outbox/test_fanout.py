@@ -133,6 +133,32 @@ def test_a_relay_of_an_older_release_keeps_lane_and_due_time_of_a_handler_that_i
     assert counted_ready() == {}
 
 
+def test_a_handler_works_in_no_lane_of_another(broker, add_handler):
+    # Given two handlers of one event, which names a lane of the first
+    got: list[str] = []
+    for name in ("t.first", "t.second"):
+        add_handler(name, in_lane=True)(lambda event, name=name: got.append(name))
+    lane = lanes.ensure("t.first", "shop")
+
+    # When
+    publish_notes("a", lane_id=lane)
+    broker.settle()
+
+    # Then each has done its own work, once
+    assert sorted(got) == ["t.first", "t.second"]
+    assert Handling.objects.get(subscription__handler="t.first").lane_id == lane
+    assert Handling.objects.get(subscription__handler="t.second").lane.handler == "t.second"
+
+
+def test_an_event_of_a_lane_that_is_gone_runs_and_holds_nothing_up(broker, add_handler):
+    got: list[str] = []
+    add_handler("t.one", in_lane=True)(lambda event: got.append(event.text))
+    publish_notes("gone", lane_id=10**9)
+    publish_notes("next")
+    broker.settle()
+    assert sorted(got) == ["gone", "next"]
+
+
 def test_what_is_due_later_waits_and_then_runs(broker, add_handler):
     got: list[str] = []
     add_handler("t.due", when_due=True)(lambda event: got.append(event.text))
