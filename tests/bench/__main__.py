@@ -23,17 +23,9 @@ from tests.third_party import RunningThirdParty
 POSTGRES = os.environ.get("POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("REDIS", "redis://127.0.0.1:6379/0")
 PAGE = ROOT / "docs" / "performance.md"
-QUIET = [
-    "-P",
-    "prefork",
-    "-c",
-    "2",
-    "-Q",
-    "peer",
-    "--loglevel",
-    "ERROR",
-    "--without-gossip",
-    "--without-mingle",
+PEER = [
+    *(sys.executable, "-m", "celery", "-A", "tests.bench.peer", "worker", "-P", "prefork", "-c", "2"),
+    *("-Q", "peer", "--loglevel", "ERROR", "--without-gossip", "--without-mingle"),
 ]
 
 
@@ -82,19 +74,7 @@ def peer_rate(shop: RunningThirdParty, path: str, count: int) -> float:
             [sys.executable, "-c", publish, shop.url(path), str(count)], cwd=ROOT, env=env, check=True
         )
         worker = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "celery",
-                "-A",
-                "tests.bench.peer",
-                "worker",
-                "-P",
-                "prefork",
-                "-c",
-                "2",
-                *QUIET,
-            ],
+            PEER,
             cwd=ROOT,
             env=env,
             stdout=subprocess.DEVNULL,
