@@ -10,7 +10,7 @@ from feeds.models import Feed, Row, RowOutcome
 from feeds.queries.pages import cut
 
 ROWS_A_PAGE = 50
-STRETCH, STRETCHES = 20_000, 6  # rows searched at once, and how often for one page
+STRETCH, STRETCHES = 10_000, 12  # rows searched at once, and how often for one page
 PATIENCE = 0.04  # seconds after which no further stretch is begun
 
 
