@@ -82,6 +82,7 @@ class Blanks:
     """Secrets in every way in which they may be written, and dots for them."""
 
     long: tuple[str, ...]  # the longest first: one may be a part of another
+    beginnings: frozenset[str]  # of the long ones
     short: re.Pattern[str] | None
 
     def text(self, text: str, limit: int) -> str:
@@ -95,7 +96,7 @@ class Blanks:
 
     def answer(self, answer: Answer) -> Answer:
         """The answer without them, but for `content`, which is judged and not kept."""
-        if not self.long and not self.short:
+        if not self._may_stand_in(answer):
             return answer
         is_success = answer.status is not None and 200 <= answer.status < 300
         return replace(
@@ -106,6 +107,11 @@ class Blanks:
             error=self.text(answer.error, STORED_OF_ERROR),
         )
 
+    def _may_stand_in(self, answer: Answer) -> bool:
+        """Looked at for each row: most answers repeat nothing. What was cut has its beginning still."""
+        text = "\n".join((answer.body, answer.reason, answer.error, *answer.headers.values()))
+        return self.short is not None or any(beginning in text for beginning in self.beginnings)
+
 
 @lru_cache(maxsize=100)
 def blanks(secrets: frozenset[str]) -> Blanks:
@@ -113,6 +119,7 @@ def blanks(secrets: frozenset[str]) -> Blanks:
     short = "|".join(re.escape(way) for way in sorted(ways) if len(way) < LONG)
     return Blanks(
         long=tuple(sorted((way for way in ways if len(way) >= LONG), key=len, reverse=True)),
+        beginnings=frozenset(way[:LONG] for way in ways if len(way) >= LONG),
         short=re.compile(rf"(?<!\w)(?:{short})(?!\w)") if short else None,
     )
 
