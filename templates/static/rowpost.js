@@ -98,14 +98,11 @@
   // One question before what cannot be taken back, and no second submit of the same form.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.dataset.confirm && !window.confirm(form.dataset.confirm)) {
+    if (form.dataset.sent || (form.dataset.confirm && !window.confirm(form.dataset.confirm))) {
       event.preventDefault();
       return;
     }
-    if (form.method === "post" && !form.hasAttribute("hx-post")) {
-      if (form.dataset.sent) event.preventDefault();
-      form.dataset.sent = "yes";
-    }
+    if (form.method === "post" && !form.hasAttribute("hx-post")) form.dataset.sent = "yes";
   });
   window.addEventListener("pageshow", () => {
     for (const form of document.forms) delete form.dataset.sent;

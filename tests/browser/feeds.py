@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 
 def write_feed(path: Path, rows: int) -> Path:
@@ -17,6 +17,18 @@ def upload(page: Page, file: Path) -> None:
     page.get_by_label("CSV files").set_input_files(file)
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name="Ready to send")).to_be_visible()
+
+
+def agreeing(page: Page) -> list[str]:
+    """The questions that the page asks from now on, and is told yes to."""
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    page.on("dialog", agree)
+    return asked
 
 
 def ledger(page: Page, term: str) -> Locator:

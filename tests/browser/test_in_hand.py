@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.feeds import ledger, upload, write_feed
+from tests.browser.feeds import agreeing, ledger, upload, write_feed
 from tests.browser.windows import sign_in
 from tests.processes import Stack
 from tests.third_party import RunningThirdParty
@@ -38,7 +38,7 @@ def test_ten_rows_are_tried_then_the_rest_is_sent_paused_and_given_up(
     expect(page.get_by_text("Trial: 9 of the first 10 rows have arrived.")).to_be_visible()
     tried = page.get_by_role("region", name="The rows that were tried").get_by_role("row")
     expect(tried).to_have_count(11)
-    expect(tried.nth(10)).to_contain_text("succeeded")
+    expect(tried.nth(10)).to_contain_text("arrived")
     expect(tried.nth(3)).to_contain_text("An attempt failed; it is tried again.")
     assert rows_that_arrived(third_party, page.url) == set(range(1, 11))
 
@@ -57,13 +57,7 @@ def test_ten_rows_are_tried_then_the_rest_is_sent_paused_and_given_up(
     expect(page.get_by_text("What failed waits for its next attempt.")).to_be_visible()
 
     # Nobody wants to wait for that one; and it is not lost for good.
-    asked: list[str] = []
-
-    def agree(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.accept()
-
-    page.once("dialog", agree)
+    asked = agreeing(page)
     page.get_by_role("button", name="Give up now").click()
     expect(page.get_by_text("Done. 23 of 24 rows have arrived.")).to_be_visible()
     assert asked[0].startswith("Give up 1 row that failed and would be tried again?")
@@ -83,7 +77,7 @@ def test_a_cancelled_feed_keeps_what_arrived_and_gives_the_rest_back_as_a_file(
     upload(page, write_feed(tmp_path / "stopped.csv", 40))
     page.get_by_role("button", name="Send", exact=True).click()
     expect(ledger(page, "Arrived")).not_to_have_text("0")
-    page.once("dialog", lambda dialog: dialog.accept())
+    agreeing(page)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".sentence")).to_contain_text("Cancelled.")
     expect(ledger(page, "Waiting")).to_have_text("0")
