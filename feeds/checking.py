@@ -30,7 +30,7 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
     first. A column that is missing for all that leaves the feed with what was read, to be asked about; one
     that was to be sent at once is rejected.
     """
-    fields: dict[str, Any] = {"missing": [], "aliases": {}}
+    fields: dict[str, Any] = {"missing": [], "aliases": {}, "invalid_by_code": None}
     try:
         said = dict(feed.said)
         plain = normalise(
@@ -89,7 +89,6 @@ def _unsent(feed: Feed, fields: dict[str, Any], missing: MissingColumns) -> Chec
     except Unreadable as exc:
         return Checked(fields, rejection=str(exc))
     sums = {
-        "invalid_by_code": None,
         "total": found.total,
         "invalid": found.invalid,
         "failed": found.invalid,

@@ -108,10 +108,10 @@ def cancel_deliveries(event: FeedCancelled) -> Callable[[], Outcome]:
     def step() -> Outcome:
         feed = locked(event.correlation_id)
         first = feed.cancelled_up_to + 1
-        if first > feed.total:
+        if first > feed.imported:
             drain_group(feed.lane_id)
             return None
-        feed.cancelled_up_to = min(feed.total, feed.cancelled_up_to + CANCEL_CHUNK)
+        feed.cancelled_up_to = min(feed.imported, feed.cancelled_up_to + CANCEL_CHUNK)
         cancel_range(group_id=feed.id, first=first, last=feed.cancelled_up_to)
         feed.save(update_fields=["cancelled_up_to"])
         return NextStep()

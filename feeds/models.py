@@ -157,6 +157,11 @@ class Feed(models.Model):
         return f"{self.status}-{self.round}{'-trial' if self.trial else ''}"
 
     @property
+    def imported(self) -> int:
+        """Number of the last row that the import has written; of a cancelled feed it stays."""
+        return int(self.position["row"]) if self.position else 0
+
+    @property
     def unreached(self) -> int:
         """Rows that may become deliveries, and have not yet."""
         return self.total - self.invalid - self.created

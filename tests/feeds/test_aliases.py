@@ -180,6 +180,18 @@ def test_a_file_that_cannot_be_read_any_more_is_not_asked_about_columns(checked)
     assert (feed.status, feed.missing) == (FeedStatus.REJECTED, [])
 
 
+def test_what_a_rejected_feed_holds_is_not_judged_by_a_mapping_that_does_not_fit(checked):
+    # Given a feed that was checked
+    feed = checked("sku;price\nSku;SKU\nA1;1\nA2;2\n", {"path": "/{sKu}"})
+    assert feed.invalid_by_code == {}
+    # When a person says that its header stands lower, where two columns have the mapping's name
+    commands.correct(feed.id, said={"preamble": 1, "has_header": True})
+    feed = after_check(feed)
+    # Then its rows can be had as they are
+    assert feed.status == FeedStatus.REJECTED
+    assert [row.cells[0] for row in queries.result_rows(feed, "not-processed")] == ["A1", "A2"]
+
+
 def test_rows_that_were_never_reached_are_told_apart_as_the_check_did(checked):
     feed = checked("sku,price,stock\nA1,1,2\nA2,1,none\n")
     commands.release(feed.id)

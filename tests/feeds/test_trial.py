@@ -2,8 +2,9 @@
 
 import pytest
 
-from feeds import commands
+from feeds import commands, handlers
 from feeds.errors import WrongState
+from feeds.events import FeedCancelled
 from feeds.models import Feed, Row
 from outbox.models import OutboxEvent
 from tests.feeds.conftest import rows_of
@@ -110,6 +111,13 @@ def test_a_trial_that_is_cancelled_sends_nothing_more_and_adds_up(pipeline, thir
     assert (feed.status, feed.succeeded, feed.cancelled, feed.pending) == ("cancelled", 10, 15, 0)
     with pytest.raises(WrongState):
         commands.release_rest(feed.id)
+
+
+def test_of_a_cancelled_feed_no_row_is_gone_through_that_was_never_imported(pipeline, checked, monkeypatch):
+    monkeypatch.setattr(handlers, "CANCEL_CHUNK", 5)
+    feed = checked(rows_of(25))
+    commands.cancel(feed.id)
+    assert handlers.cancel_deliveries(FeedCancelled(correlation_id=feed.id))() is None
 
 
 def test_a_trial_is_paused_and_goes_on(pipeline, third_party, checked):
