@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db.models import Q, TextChoices
 
 from feeds.models import Feed, Row, RowOutcome
@@ -58,6 +59,23 @@ class RowsPage:
     searched_to: int = 0  # 0: to the end
 
 
+def _with(text: str) -> Q:
+    """In the reason, or in a cell: these are stored as JSON, in which a quote has a backslash before it."""
+    in_json = orjson.dumps(text).decode()[1:-1]
+    return Q(error__icontains=text) | Q(cells__icontains=in_json) | Q(mended__icontains=in_json)
+
+
+def why_no_row(feed: Feed, number: int) -> str:
+    """In a sentence; "" if there is one of this number."""
+    if Row.objects.filter(feed_id=feed.id, number=number).exists():
+        return ""
+    if number > feed.total:
+        return f"There is no row {number:,}: the file has {feed.total:,}."
+    if feed.rows_deleted:
+        return "Its rows were deleted, as those of every feed some time after its end."
+    return f"Row {number:,} was not taken up for sending yet, so there is nothing to tell of it."
+
+
 def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 0) -> RowsPage:
     """Rows by number. No more than some stretches of the feed are searched at once, so that a page is quick
     even where what it looks for is rare; and none of a feed that by its ledger has no such rows."""
@@ -68,9 +86,7 @@ def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", after: int = 
         page = cut(rows.filter(number__gt=after)[: ROWS_A_PAGE + 1], ROWS_A_PAGE, "number")
         return RowsPage(page.items, int(page.next_key or 0))
     if text:
-        rows = rows.filter(
-            Q(error__icontains=text) | Q(cells__icontains=text) | Q(mended__icontains=text), outcome="failed"
-        )
+        rows = rows.filter(_with(text), outcome="failed")
     found: list[Row] = []
     ends = time.monotonic() + PATIENCE
     for start in range(after, after + STRETCHES * STRETCH, STRETCH):

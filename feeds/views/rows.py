@@ -20,6 +20,9 @@ def rows(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
     show, text = request.GET.get("show", "all"), text_of(request.GET, "q")
     if number := _number(request.GET.get("number", "")):
+        if missing := queries.why_no_row(feed, number):
+            messages.info(request, missing)
+            return redirect("feeds:rows", feed.id)
         return redirect("feeds:row", feed.id, number)
     page = queries.rows_page(feed, show=show, text=text, after=_number(request.GET.get("after", "")))
     context = {"feed": feed, "page": page, "show": show, "text": text, "shows": queries.Show.choices}

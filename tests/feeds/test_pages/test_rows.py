@@ -5,6 +5,7 @@ import io
 import json
 
 import openpyxl
+import orjson
 import pytest
 from django.db import transaction
 from django.urls import reverse
@@ -47,6 +48,27 @@ def test_a_row_is_found_by_its_number_and_failed_ones_by_their_text(as_, owner, 
     page = as_(owner).get(url, {"q": "chair"}).text
     assert "http_422" in page
     assert "too_few_cells" not in page
+
+
+def test_a_row_that_is_searched_for_and_not_there_is_told_in_a_sentence(as_, owner, delivering):
+    Feed.objects.filter(id=delivering.id).update(total=50, pending=47)
+    browser, url = as_(owner), reverse("feeds:rows", args=[delivering.id])
+    for number, told in (
+        ("51", "There is no row 51: the file has 50."),
+        ("50", "Row 50 was not taken up for"),
+    ):
+        assert told in browser.get(url, {"number": number}, follow=True).text
+    Feed.objects.filter(id=delivering.id).update(rows_deleted=True)
+    assert "Its rows were deleted" in browser.get(url, {"number": "50"}, follow=True).text
+
+
+@pytest.mark.parametrize("cell", ['5" pipe', "C:\\tools", "Grüße\taus", "two\nlines"])
+def test_failed_rows_are_found_by_what_their_cells_say_whatever_it_is(as_, owner, delivering, cell):
+    cells = orjson.dumps(["002", cell, "20"]).decode()
+    Row.objects.filter(feed_id=delivering.id, number=2).update(cells=cells)
+    url = reverse("feeds:rows", args=[delivering.id])
+    assert "http_422" in as_(owner).get(url, {"q": cell}).text
+    assert "http_422" not in as_(owner).get(url, {"q": '","'}).text
 
 
 def test_a_search_stops_after_a_stretch_and_offers_to_go_on(as_, owner, delivering, monkeypatch):
