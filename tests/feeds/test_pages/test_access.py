@@ -104,12 +104,13 @@ def test_every_address_has_a_rule():
 
 
 def test_every_address_is_answered_by_its_rule(browser, role, address, people, headers):
+    before = everything()
     for name, arguments in every_page():
         rule, url = RULES[name], address(name, arguments)
         for ask in (browser.get, browser.post):
             if may(role, rule) and (ask == browser.post or name == "logout"):
                 continue  # what they may do has tests of its own
-            before, answer = everything(), ask(url, headers=headers)
+            answer = ask(url, headers=headers)
             if may(role, rule):
                 assert answer.status_code in (200, 302, 405, 503), name
                 assert "/accounts/login/" not in answer.headers.get("Location", ""), name
@@ -117,7 +118,7 @@ def test_every_address_is_answered_by_its_rule(browser, role, address, people, h
                 _asks_to_sign_in(answer, name, headers)
             else:
                 _is_refused(answer, rule, name, headers)
-            assert everything() == before, name
+    assert everything() == before
 
 
 def _is_refused(answer, rule, name, headers):
@@ -144,13 +145,12 @@ def test_the_admin_is_open_to_staff_alone_and_its_lists_to_who_was_given_them(br
         "url": "x",
         "id": "1",
     }
-    names = list(every_page(admin=True))
+    names, before = list(every_page(admin=True)), everything()
     assert len(names) > 50
     for name, arguments in names:
         if name in OPEN_IN_THE_ADMIN:
             continue
-        url = reverse(name, kwargs={argument: values[argument] for argument in arguments})
-        before, answer = everything(), browser.get(url)
+        answer = browser.get(reverse(name, kwargs={argument: values[argument] for argument in arguments}))
         if role == "an admin":
             assert answer.status_code in (200, 302, 403, 404), name
         elif role == "staff":
@@ -159,7 +159,7 @@ def test_the_admin_is_open_to_staff_alone_and_its_lists_to_who_was_given_them(br
         else:
             assert answer.status_code == 302, name
             assert "/login/" in answer.url, name
-        assert everything() == before, name
+    assert everything() == before
 
 
 @pytest.mark.parametrize("role", ["a loner", "an outsider"], indirect=True)
@@ -187,12 +187,13 @@ def test_no_form_is_taken_from_another_site(admin, address):
     """Each POST without the token that only our own pages hold."""
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
     browser.force_login(admin)
+    before = everything()
     for name, arguments in every_page():
-        before, answer = everything(), browser.post(address(name, arguments))
+        answer = browser.post(address(name, arguments))
         assert answer.status_code in (403, 405) or name in ("healthz", "readyz"), name
         if answer.status_code == 403:
             assert "This page was open for too long" in answer.text, name
-        assert everything() == before, name
+    assert everything() == before
 
 
 def test_every_answer_forbids_inline_scripts_other_hosts_and_frames(browser, address):

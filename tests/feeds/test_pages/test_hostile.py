@@ -40,10 +40,11 @@ def test_nothing_that_is_entered_breaks_a_page(as_, admin, address, reads, value
             reads.clear()
             ask(address(name, arguments))
             ask(address(name, arguments), dict.fromkeys(reads, value))
-            for asked in [*({field: value} for field in reads), dict.fromkeys(reads, value)]:
+            alone = reads if value == "\x00" else ()  # no field's refusal hides another's
+            for asked in [*({field: value} for field in alone), dict.fromkeys(reads, value)]:
                 answer = ask(address(name, arguments), asked)
                 tried += 1
                 if answer.status_code >= 500:
                     broken.append((name, ask.__name__, list(asked), answer.status_code))
-    assert tried > 100
+    assert tried > 50
     assert not broken
