@@ -127,6 +127,7 @@ class Delivery(models.Model):
     maybe_arrived = models.BooleanField(default=False)  # an earlier send of this key may have arrived
 
     class Meta:
+        verbose_name_plural = "deliveries"
         constraints = [
             CheckConstraint(condition=Q(status__in=Status.values), name="delivery_status_known"),
             CheckConstraint(condition=Q(seq__gte=0, attempt__gte=0, fail_count__gte=0), name="counts_sane"),

@@ -23,7 +23,15 @@ FIRST_ROWS = 8
 ODD_ROWS = 10
 REQUESTS = 3
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", ", ": "comma and space", "": "none"}
+DELIMITERS = {
+    ",": "comma",
+    ";": "semicolon",
+    "\t": "tab",
+    "|": "pipe",
+    " ": "space",
+    ", ": "comma and space",
+    "": "none",
+}
 HIDDEN = "••••••••"
 
 

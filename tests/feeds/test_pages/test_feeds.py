@@ -407,7 +407,16 @@ def test_a_ready_feed_shows_its_invalid_rows_with_line_and_reason(as_, owner, ma
     feed.source_path.write_bytes(b"sku,name,price\n001,Lamp,1\n002,Chair\n003,Table,3\n")
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
     assert "too few cells (1)" in page
+    assert "more than half" not in page
     assert "1 row is invalid and will not be sent" in page
+
+
+def test_a_file_whose_rows_are_mostly_invalid_raises_the_question_how_it_is_written(as_, owner, make_feed):
+    feed = make_feed(invalid=2, failed=2, pending=1, dialect={"delimiter": " ", "encoding": "utf-8"})
+    feed.source_path.write_bytes(b"sku name price\n001 Lamp 1\n002 Oak Chair 2\n003 Oak Table 3\n")
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert "more than half: is the file read as it is written?" in page
+    assert "<dt>Delimiter</dt><dd>space</dd>" in page
 
 
 @pytest.mark.parametrize("status", ["ready", "rejected"])
