@@ -5,6 +5,7 @@ Needs PostgreSQL and Redis, and a machine that does nothing else. Two worker pro
 
 import argparse
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median, quantiles
 
 from tests.acceptance.stores import ROOT
 from tests.bench import pages
@@ -22,6 +24,7 @@ from tests.third_party import RunningThirdParty
 
 POSTGRES = os.environ.get("POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("REDIS", "redis://127.0.0.1:6379/0")
+ONE_ROW_FEEDS = 15
 PAGE = ROOT / "docs" / "performance.md"
 PEER = [
     *(sys.executable, "-m", "celery", "-A", "tests.bench.peer", "worker", "-P", "prefork", "-c", "2"),
@@ -130,13 +133,56 @@ def import_line(count: int) -> list[Line]:
         stack.add_destination("shop", "http://127.0.0.1:9/")
         feed = stack.send(rows_file(stack.folder, count), to="shop")
         rate = stack.call("tests.bench.inside.import_rate", str(feed))
-    return [Line("import, rows with deliveries, payloads and events", f"{rate:,.0f} rows/s", "15,000")]
+    return [Line("import, rows with deliveries, payloads and events", f"{rate:,.0f} rows/s", "20,000")]
 
 
 def empty_line(count: int) -> list[Line]:
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         rate = stack.call("tests.bench.inside.empty_handler_rate", count)
-    return [Line("relay, claim, empty handler, settle; one process", f"{rate:,.0f} handlings/s", "10,000")]
+    return [Line("relay, claim, empty handler, settle; one process", f"{rate:,.0f} handlings/s", "15,000")]
+
+
+def one_row_lines(count: int) -> list[Line]:
+    """From before the upload of a feed of one row to its request at the receiver: on an idle system, and
+    beside a large feed to the same destination."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Path(folder)) as stack,
+        RunningThirdParty() as shop,
+    ):
+        stack.start("worker", "worker2", "relay", "beat")
+        stack.add_destination("shop", shop.url("/"))
+        for name in ("one", "large"):
+            shop.behave(name, ms=0)
+            stack.call("feeds.commands.add_mapping", name=name, document={"path": f"/{name}"})
+        seconds_to_arrive(stack, shop)  # warm
+        idle = [seconds_to_arrive(stack, shop) for _ in range(ONE_ROW_FEEDS)]
+        large = stack.send(rows_file(stack.folder, count), to="shop", mapping="large")
+        beside = [seconds_to_arrive(stack, shop) for _ in range(ONE_ROW_FEEDS)]
+        assert stack.feed(large).pending, "The large feed ended first."
+    return [
+        Line("one-row feed, idle: median", f"{median(idle):.2f} s", "0.5 s"),
+        Line(f"one-row feed beside {count:,} rows: 95th percentile", f"{_95th(beside):.2f} s", "1.5 s"),
+    ]
+
+
+def seconds_to_arrive(stack: Stack, shop: RunningThirdParty) -> float:
+    file = rows_file(stack.folder, 1)
+
+    def arrived() -> int:
+        found: int = shop.stats()["per_path"].get("/one", 0)
+        return found
+
+    time.sleep(random.random())  # so that beat's ticks come at any time
+    before, began = arrived(), time.monotonic()
+    stack.send(file, to="shop", mapping="one")
+    while arrived() == before:
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def _95th(values: list[float]) -> float:
+    return quantiles(values, n=20, method="inclusive")[-1]
 
 
 def parts_lines(count: int) -> list[Line]:
@@ -188,10 +234,11 @@ def table(lines: list[Line]) -> str:
 
 
 PARTS: dict[str, Callable[[int], list[Line]]] = {
-    "instant": lambda rows: side_by_side("/ok", (rows // 4, rows), 2.5, "instant receiver"),
-    "slow": lambda rows: side_by_side("/slow?ms=50", (1_000, rows // 2), 20, "receiver of 50 ms"),
+    "instant": lambda rows: side_by_side("/ok", (rows // 4, rows), 3, "instant receiver"),
+    "slow": lambda rows: side_by_side("/slow?ms=50", (1_000, rows // 2), 30, "receiver of 50 ms"),
     "import": lambda rows: import_line(rows * 2),
     "empty": empty_line,
+    "one-row": lambda rows: one_row_lines(rows * 5 // 2),
     "parts": parts_lines,
     "memory": lambda rows: memory_line(rows * 20),
 }
