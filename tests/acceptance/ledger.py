@@ -75,11 +75,11 @@ def assert_books_closed(stack: Stack, feed_id: UUID, *, within: float = 15.0) ->
     stack.assert_at_rest(within=within)
 
 
-def assert_all_succeeded(stack: Stack, feed_id: UUID, rows: int) -> None:
+def assert_all_succeeded(stack: Stack, feed_id: UUID, rows: int, *, within: float = 15.0) -> None:
     feed = stack.feed(feed_id)
     assert (feed.status, feed.total, feed.succeeded) == ("completed", rows, rows), feed
     assert feed.round == 1
-    assert_books_closed(stack, feed_id)
+    assert_books_closed(stack, feed_id, within=within)
 
 
 def write_feed(path: Path, rows: int) -> Path:
