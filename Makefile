@@ -33,9 +33,9 @@ setup-dev: .venv/.installed-dev
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-# The suite on the embedded defaults: SQLite, and the broker without a server.
+# The suite on the embedded defaults: SQLite, and the broker without a server. Four at once: many tests wait.
 test: setup-dev
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
 check: setup-dev
 	@$(BIN)/ruff check .
@@ -50,8 +50,8 @@ test-all: test test-all-servers test-browser
 
 test-all-servers: setup-dev
 	@$(BIN)/python -m tests.servers
-	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(REDIS) $(BIN)/python -m pytest -n 2 $(ARGS)
-	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(RABBITMQ) $(BIN)/python -m pytest -n 2 -m processes $(ARGS) tests/acceptance
+	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(REDIS) $(BIN)/python -m pytest -n 4 $(ARGS)
+	@DATABASE_URL=$(POSTGRES) BROKER_URL=$(RABBITMQ) $(BIN)/python -m pytest -n 4 -m processes $(ARGS) tests/acceptance
 
 # The pages in Chromium (CHROMIUM names another than Debian's).
 test-browser: setup-dev
