@@ -7,7 +7,7 @@ from celery import Celery
 from django.conf import settings
 from kombu import Exchange
 
-from config import embedded_broker
+from config import beat, embedded_broker
 from config.worker import Heart
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")

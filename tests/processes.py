@@ -200,8 +200,14 @@ class Stack:
 
     def stop(self, name: str, *, within: float = 40.0) -> None:
         """In good order: SIGTERM, and waits for its end."""
+        self.tell_to_stop(name)
+        self.wait_until_gone(name, within=within)
+
+    def tell_to_stop(self, name: str) -> None:
+        self._processes[name].terminate()
+
+    def wait_until_gone(self, name: str, *, within: float) -> None:
         process = self._processes.pop(name)
-        process.terminate()
         try:
             process.wait(within)
         except subprocess.TimeoutExpired:

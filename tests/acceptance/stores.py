@@ -106,6 +106,10 @@ class PostgresDatabase(Database):
         self.url = _with_path(os.environ["DATABASE_URL"], self._name)
         self._connection = psycopg.connect(_for_psycopg(self.url), autocommit=True)
 
+    def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """Another connection, with a transaction that ends with its block."""
+        return psycopg.connect(_for_psycopg(self.url))
+
     def run(self, statement: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         cursor = self._connection.execute(statement, params)
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []

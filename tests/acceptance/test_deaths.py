@@ -11,6 +11,7 @@ import pytest
 
 from tests.acceptance.conftest import ONE_OF_EACH
 from tests.acceptance.ledger import arrivals, assert_all_succeeded, assert_each_arrived, watch
+from tests.acceptance.stores import PostgresDatabase
 from tests.processes import Stack
 from tests.third_party import RunningThirdParty
 
@@ -214,3 +215,21 @@ def test_workers_with_nothing_to_do_stop_as_soon_as_they_are_told(new_stack: Sta
     time.sleep(1.0)  # and then to wait for messages
     new_stack.stop("worker", within=6)
     new_stack.stop("relay", within=6)
+
+
+def test_beat_told_to_stop_in_the_middle_of_a_query_ends_with_it(new_stack: Stack) -> None:
+    if not isinstance(new_stack.database, PostgresDatabase):
+        pytest.skip("a query of SQLite does not wait in Python")
+    new_stack.start("beat")
+    new_stack.wait(lambda: "Sending due task relay" in new_stack.log("beat"), within=20, until="a tick")
+    # Given a query of beat that waits for somebody
+    with new_stack.database.connect() as other:
+        other.execute("LOCK TABLE django_celery_beat_periodictasks IN ACCESS EXCLUSIVE MODE")
+        waiting = "SELECT 1 FROM pg_stat_activity"
+        waiting += " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        new_stack.wait(lambda: new_stack.sql(waiting), within=20, until="beat to wait")
+        # When it is told to stop, and the query ends
+        new_stack.tell_to_stop("beat")
+        time.sleep(0.5)
+    # Then beat ends too
+    new_stack.wait_until_gone("beat", within=10)
