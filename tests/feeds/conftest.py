@@ -134,3 +134,15 @@ def checked(pipeline: Pipeline, shop: Destination) -> Callable[..., Feed]:
 def rows_of(count: int) -> str:
     """A feed of so many rows, as text."""
     return "sku\n" + "".join(f"A{number}\n" for number in range(1, count + 1))
+
+
+@pytest.fixture
+def sent(pipeline: Pipeline, checked: Callable[..., Feed]) -> Callable[[int], Feed]:
+    """A feed of so many rows that were all sent once."""
+
+    def send(count: int) -> Feed:
+        feed = checked(rows_of(count))
+        commands.release(feed.id)
+        return pipeline.settle(feed)
+
+    return send

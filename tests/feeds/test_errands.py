@@ -11,21 +11,8 @@ from feeds.errors import WrongState
 from feeds.events import RetryRequested
 from feeds.models import Errand, Feed, Row
 from outbox.models import OutboxEvent
-from tests.feeds.conftest import rows_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sent(pipeline, checked):
-    """A feed of so many rows that were all sent once."""
-
-    def send(count):
-        feed = checked(rows_of(count))
-        commands.release(feed.id)
-        return pipeline.settle(feed)
-
-    return send
 
 
 @pytest.fixture

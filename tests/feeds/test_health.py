@@ -7,20 +7,8 @@ from django.utils import timezone
 
 from deliveries import tallies
 from deliveries.last_errors import restored
-from feeds import commands
-from tests.feeds.conftest import rows_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sent(pipeline, checked):
-    def send(count):
-        feed = checked(rows_of(count))
-        commands.release(feed.id)
-        return pipeline.settle(feed)
-
-    return send
 
 
 def test_a_flush_that_meets_errors_keeps_them_and_one_that_meets_none_writes_no_destination(

@@ -14,6 +14,7 @@ from deliveries.models import Destination
 from feeds.models import Mapping
 from outbox.models import Error, Handling, Lane, State, Subscription
 from tests.feeds.test_pages.test_admin import form_of
+from tests.feeds.test_pages.test_uploads import csv_file, upload
 
 pytestmark = pytest.mark.django_db
 
@@ -73,8 +74,6 @@ def test_a_destination_of_a_group_is_open_to_its_members_only(as_, owner, other,
 
 
 def test_a_feed_cannot_be_sent_to_a_destination_of_another_group(as_, owner, destination):
-    from tests.feeds.test_pages.test_feeds import csv_file, upload
-
     Destination.objects.filter(id=destination.id).update(group=Group.objects.create(name="Shop team"))
     assert upload(as_(owner), destination, csv_file()).status_code == 422
 
