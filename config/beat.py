@@ -4,13 +4,10 @@ import signal
 from types import FrameType
 from typing import Any
 
-from celery import signals
 
-
-@signals.beat_init.connect
 def stop_after_the_tick(sender: Any, **_: Any) -> None:
-    """Celery's own handler stores the schedule wherever the signal finds it: in the middle of a query it waits
-    for that query's connection, which is its own, for ever."""
+    """Celery's own handler stores the schedule wherever the signal finds it. In the middle of a query it waits
+    for the connection of that query, and so for itself."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         sender.stop()  # the loop sees it within a second, and stores the schedule

@@ -3,11 +3,12 @@
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
 from kombu import Exchange
 
-from config import beat, embedded_broker
+from config import embedded_broker
+from config.beat import stop_after_the_tick
 from config.worker import Heart
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -37,6 +38,7 @@ class _App(Celery):
 
 
 embedded_broker.register()
+signals.beat_init.connect(stop_after_the_tick)
 app = _App("rowpost")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
