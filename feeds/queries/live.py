@@ -128,7 +128,9 @@ def _sentence(feed: Feed) -> str:
             rest = "; the last ones are being stopped." if feed.pending else "."
             return f"Cancelled. {arrived}{rest}"
         case FeedStatus.COMPLETED:
-            return "Done. Every row has arrived." if feed.succeeded == feed.total else f"Done. {arrived}."
+            if feed.succeeded in (0, feed.total):
+                return f"Done. {'Every' if feed.succeeded else 'No'} row has arrived."
+            return f"Done. {arrived}."
     return _trial_sentence(feed) if feed.trial else f"{arrived}."
 
 

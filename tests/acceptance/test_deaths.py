@@ -230,6 +230,6 @@ def test_beat_told_to_stop_in_the_middle_of_a_query_ends_with_it(new_stack: Stac
         new_stack.wait(lambda: new_stack.sql(waiting), within=20, until="beat to wait")
         # When it is told to stop, and the query ends
         new_stack.tell_to_stop("beat")
-        time.sleep(0.5)
+        time.sleep(0.5)  # the signal has to be met by the query, not by its end
     # Then beat ends too
     new_stack.wait_until_gone("beat", within=10)

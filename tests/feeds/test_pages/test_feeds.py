@@ -282,3 +282,16 @@ def test_a_feed_of_which_something_is_parked_says_so(as_, owner, delivering):
         error=Error.objects.create(handler="feeds.any", exception="ValueError", place="here"),
     )  # fmt: skip
     assert "Some of its work gave up by our fault" in browser.get(page).text
+
+
+@pytest.mark.parametrize(
+    ("arrived", "told"),
+    [
+        (0, "Done. No row has arrived."),
+        (2, "Done. 2 of 3 rows have arrived."),
+        (3, "Done. Every row has arrived."),
+    ],
+)
+def test_a_feed_that_is_completed_says_how_much_has_arrived(as_, owner, make_feed, arrived, told):
+    feed = make_feed(FeedStatus.COMPLETED, total=3, succeeded=arrived, failed=3 - arrived, pending=0)
+    assert told in as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
