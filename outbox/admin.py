@@ -1,50 +1,29 @@
 """The ledger in the admin: read only. What its actions change, commands change.
 
-Tables may hold millions of rows: nothing here counts them all, and lists page by the primary key.
+Tables may hold millions of rows: nothing here counts them, and lists are read by key (outbox.admin_lists).
 """
 
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from outbox import parking
+from outbox.admin_lists import PagedByKey
 from outbox.models import Error, Handling, Heartbeat, Lane, Lease, OutboxEvent, State, Subscription
-
-FAR = 10_000  # rows after which a list ends: nobody pages further, and a large OFFSET is slow
-
-
-if TYPE_CHECKING:
-    _Paginator = Paginator[Any]
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:  # not subscriptable when it runs
-    _Paginator, _ModelAdmin = Paginator, admin.ModelAdmin
+from outbox.registry import HANDLERS
 
 
-class UncountedPaginator(_Paginator):
-    """Counts no further than FAR."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = cast(QuerySet[Any], self.object_list)
-        return rows.order_by().values("pk")[:FAR].count()
-
-
-class ReadOnly(_ModelAdmin):
+class ReadOnly(PagedByKey):
     """A list and a page of fields, and nothing that writes."""
 
-    paginator = UncountedPaginator
-    show_full_result_count = False
-    list_per_page = 25  # Django takes 0.3 ms for a row of ten columns
     ordering = ("-pk",)
     actions: Sequence[str] = ()
 
@@ -73,7 +52,7 @@ def _page_link(model: str, pk: int, text: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse(f"admin:outbox_{model}_change", args=[pk]), text)
 
 
-def _as_uuid(text: str) -> uuid.UUID | None:
+def as_uuid(text: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(text.strip())
     except ValueError:
@@ -86,10 +65,14 @@ class OutboxEventAdmin(ReadOnly):
     search_fields = ("id",)
     search_help_text = "The id of the event, or of what it speaks of, or of the conversation."
 
+    def is_found_by_index(self, lookups: set[str], searched: str) -> bool:
+        by_story = "conversation_id" in lookups and "correlation_id" in lookups
+        return by_story or (not lookups and not as_uuid(searched))
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        if (found := _as_uuid(search_term)) is not None:
+        if (found := as_uuid(search_term)) is not None:
             return queryset.filter(Q(correlation_id=found) | Q(conversation_id=found)), False
         return _by_id(queryset, search_term)
 
@@ -136,13 +119,19 @@ class HandlingAdmin(ReadOnly):
     search_help_text = "The id of the handling, or the id of what its event speaks of."
     actions = ("retry_parked",)
 
+    def is_found_by_index(self, lookups: set[str], searched: str) -> bool:
+        """By its event; or among what is parked, which has an index of its own."""
+        if lookups & {"event__id__exact", "error__id__exact"}:
+            return True
+        return not lookups and not as_uuid(searched)
+
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("outbox.change_handling")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        if (found := _as_uuid(search_term)) is not None:
+        if (found := as_uuid(search_term)) is not None:
             events = OutboxEvent.objects.filter(correlation_id=found).values("id")
             return queryset.filter(event_id__in=events), False
         return _by_id(queryset, search_term)
@@ -167,11 +156,24 @@ class HandlingAdmin(ReadOnly):
         return handling.state
 
 
+class HandlerFilter(admin.SimpleListFilter):
+    """The handlers that this code knows: to look through the lanes for theirs would read them all."""
+
+    title = "handler"
+    parameter_name = "handler"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(HANDLERS)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(handler=self.value()) if self.value() else queryset
+
+
 @admin.register(Lane)
 class LaneAdmin(ReadOnly):
     list_display = ("id", "handler", "key", "parent", "ready", "paused", "held_until", "held_for", "probing")
     list_select_related = ("parent",)
-    list_filter = ("paused", "probing", "handler")
+    list_filter = ("paused", "probing", HandlerFilter)
     search_fields = ("key", "=handler")
 
 
@@ -195,4 +197,4 @@ class ErrorAdmin(ReadOnly):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnly):
     list_display = ("name", "kind", "concurrency", "processes", "started_at", "seen_at")
-    ordering = ("-seen_at",)
+    ordering = ("name",)  # by seen_at they would change places while somebody reads

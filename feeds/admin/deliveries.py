@@ -9,16 +9,18 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from deliveries.models import Attempt, Delivery, Payload
+from deliveries.shown_urls import shown_path
 from feeds import errands
-from feeds.commands import note_deed
+from feeds.deeds import note_deed
 from feeds.errors import WrongState
 from outbox.admin import ReadOnly
 
-SHOWN = 100  # attempts on a delivery's page
+SHOWN = 100  # attempts on a delivery's page; the row's own page has them all, by key
 AT_ONCE = 500  # deliveries that an action takes in one transaction
 AT_MOST = 10_000  # deliveries that an action takes; a feed's own page takes all
 
@@ -41,6 +43,9 @@ class DeliveryAdmin(ReadOnly):
             return queryset.filter(id=uuid.UUID(search_term.strip()[:36])), False
         except ValueError:
             return queryset.none(), False
+
+    def is_found_by_index(self, lookups: set[str], searched: str) -> bool:
+        return not lookups
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("deliveries.change_delivery")
@@ -83,12 +88,12 @@ class DeliveryAdmin(ReadOnly):
         found = Payload.objects.filter(delivery_id=delivery.id, revision=delivery.revision).first()
         if found is None:
             return "cleared away after its time"
-        return format_html("{} {}<pre>{}</pre>", found.method, found.path or "/", found.body)
+        return format_html("{} {}<pre>{}</pre>", found.method, shown_path(found.path) or "/", found.body)
 
     @admin.display(description="attempts")
     def attempts(self, delivery: Delivery) -> SafeString | str:
         """In the page, for a model with a key of two columns cannot be registered."""
-        found = Attempt.objects.filter(delivery_id=delivery.id).order_by("number")[:SHOWN]
+        found = Attempt.objects.filter(delivery_id=delivery.id).order_by("-number")[:SHOWN]
         rows = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -101,7 +106,11 @@ class DeliveryAdmin(ReadOnly):
         head = (
             "<tr><th>no.</th><th>time</th><th>outcome</th><th>status</th><th>code</th><th>message</th></tr>"
         )
-        return format_html("<table>{}{}</table>", SafeString(head), rows) if rows else "none yet"
+        if not rows:
+            return "none yet"
+        row = reverse("feeds:row", args=[delivery.group_id, delivery.number])
+        table = format_html("<table>{}{}</table>", SafeString(head), rows)
+        return format_html('{}<p><a href="{}">All attempts, with requests and answers</a></p>', table, row)
 
 
 def _chosen(queryset: QuerySet[Delivery]) -> Iterator[tuple[uuid.UUID, list[int]]]:

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -11,21 +13,33 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from feeds import commands, errands
+from feeds.deeds import note_deed
 from feeds.errors import WrongState
 from feeds.models import Feed, Mapping
-from outbox.admin import ReadOnly
+from outbox.admin import ReadOnly, as_uuid
 
 
 @admin.register(Feed)
 class FeedAdmin(ReadOnly):
     list_display = (
         "name", "page", "owner", "destination", "state", "total", "pending", "succeeded", "failed",
-        "cancelled", "created_at",
+        "cancelled", "uploaded",
     )  # fmt: skip
     list_select_related = ("owner", "destination")
-    list_filter = ("status", "destination")
-    search_fields = ("name", "=id")
+    list_filter = ("status",)
+    search_fields = ("name",)
+    search_help_text = "A part of the file's name, or the feed's id. Those of one destination: from its list."
     actions = ("pause", "resume", "cancel", "retry_failed")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if (found := as_uuid(search_term)) is not None:
+            return queryset.filter(id=found), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def is_found_by_index(self, lookups: set[str], searched: str) -> bool:
+        return not lookups and (not searched or as_uuid(searched) is not None)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("feeds.change_feed")
@@ -34,6 +48,11 @@ class FeedAdmin(ReadOnly):
     def state(self, feed: Feed) -> str:
         """The word; what it means stands beside the filter."""
         return feed.status
+
+    @admin.display(description="uploaded", ordering="id")
+    def uploaded(self, feed: Feed) -> datetime:
+        """An id tells the time of its making."""
+        return feed.created_at
 
     @admin.display(description="page")
     def page(self, feed: Feed) -> SafeString:
@@ -66,7 +85,7 @@ class FeedAdmin(ReadOnly):
             try:
                 with transaction.atomic():
                     command(feed.id)
-                    commands.note_deed(feed.id, user_id=request.user.pk, what=done, detail="in the admin")
+                    note_deed(feed.id, user_id=request.user.pk, what=done, detail="in the admin")
             except WrongState as exc:
                 self.message_user(request, f"{feed.name}: {exc}", messages.WARNING)
             else:

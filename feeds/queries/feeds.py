@@ -8,7 +8,7 @@ from django.http import Http404
 
 from deliveries.models import Destination
 from feeds.models import Feed, FeedStatus
-from feeds.queries.pages import Page, cut
+from outbox.paging import Order, Page, read
 
 FEEDS_A_PAGE = 25
 
@@ -32,20 +32,12 @@ def get_feed(user: Viewer, feed_id: uuid.UUID) -> Feed:
     return feed
 
 
-def feeds_page(user: Viewer, *, search: str = "", status: str = "", before: str = "") -> Page[Feed]:
+def feeds_page(user: Viewer, *, search: str = "", status: str = "", place: str = "") -> Page[Feed]:
     """The newest first; an id tells the time of its making."""
-    feeds = visible_feeds(user).order_by("-id")
+    among = feeds = visible_feeds(user)
     if search:
         feeds = feeds.filter(name__icontains=search)
     if status in FeedStatus.values:
         feeds = feeds.filter(status=status)
-    if (key := _as_uuid(before)) is not None:
-        feeds = feeds.filter(id__lt=key)
-    return cut(feeds[: FEEDS_A_PAGE + 1], FEEDS_A_PAGE, "id")
-
-
-def _as_uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
+    order = Order(("id",), descending=True)
+    return read(feeds, order, place, size=FEEDS_A_PAGE, among=among if search or status else None)

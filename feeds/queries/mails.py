@@ -7,8 +7,12 @@ from datetime import datetime
 from feeds.models import Feed, Mail
 from feeds.queries.feeds import Viewer
 from outbox.models import Handling, OutboxEvent, State
+from outbox.paging import Order, Page, read
 
-MAILS_SHOWN = 20
+MAILS_A_PAGE = 20
+# Mails that wait for a mail server stand before all pages. A feed has one for each of its rounds, which
+# people begin one by one, and a mail is given up long before there are so many.
+EVENTS_LOOKED_AT = 20
 _NEWS = {
     "FeedTried": "every row was tried once",
     "FeedCompleted": "the feed is completed",
@@ -29,19 +33,21 @@ class Unsent:
 class FeedMails:
     """What is told of them; addresses only to whom they belong, and to admins."""
 
-    sent: Sequence[Mail]
+    sent: Page[Mail]
     unsent: Sequence[Unsent]
     shows_addresses: bool
 
     def __bool__(self) -> bool:
-        return bool(self.sent or self.unsent)
+        return bool(self.sent.items or self.unsent)
 
 
-def feed_mails(feed: Feed, viewer: Viewer) -> FeedMails:
+def feed_mails(feed: Feed, viewer: Viewer, place: str = "") -> FeedMails:
     own = feed.owner_id is not None and viewer.pk == feed.owner_id
+    order = Order(("id",), descending=True)
+    sent = read(feed.mails.select_related("user"), order, place, size=MAILS_A_PAGE)
     return FeedMails(
-        list(feed.mails.select_related("user").order_by("-id")[:MAILS_SHOWN]),
-        _unsent(feed),
+        sent,
+        _unsent(feed) if sent.is_first else [],
         shows_addresses=own or bool(getattr(viewer, "is_staff", False)),
     )
 
@@ -50,7 +56,7 @@ def _unsent(feed: Feed) -> list[Unsent]:
     events = dict(
         OutboxEvent.objects.filter(conversation_id=feed.id, correlation_id=feed.id, type__in=_NEWS)
         .order_by("-id")
-        .values_list("id", "type")[:MAILS_SHOWN]
+        .values_list("id", "type")[:EVENTS_LOOKED_AT]
     )
     open_ = Handling.objects.filter(event_id__in=list(events), subscription__handler="feeds.notify_owner")
     return [

@@ -1,7 +1,7 @@
 """A row's story in the words of people: what caused what, what came beside it, what waits and why."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,8 +11,9 @@ from deliveries.answers import Kind
 from feeds.models import Feed, FeedStatus
 from feeds.queries.live import waits
 from outbox.models import Handling, OutboxEvent, State
+from outbox.paging import Order, Page, read
 
-EVENTS_SHOWN = 200
+STEPS_A_PAGE = 60
 NOTICEABLE = 1.0  # seconds from which on a step is said to have waited
 
 _TITLES = {
@@ -102,6 +103,7 @@ class Step:
     cause: OutboxEvent | None  # None: a person, or what happened to the whole feed
     follows: bool  # its cause is the step before it
     works: Sequence[Work] = field(default_factory=list)
+    shows_cause: bool = True  # on the same page
 
     @property
     def title(self) -> str:
@@ -194,28 +196,32 @@ class Timeline:
 
     steps: Sequence[Step]
     next: Sequence[Next]
-    more: bool = False  # not all steps are shown
+    page: Page[OutboxEvent] = field(default_factory=Page)  # of which these are the steps, the newest first
 
 
-def timeline(feed: Feed, delivery_id: uuid.UUID) -> Timeline:
-    found = list(
-        OutboxEvent.objects.filter(conversation_id=feed.id, correlation_id=delivery_id).order_by("id")[
-            : EVENTS_SHOWN + 1
-        ]
-    )
-    events = found[:EVENTS_SHOWN]
+def timeline(feed: Feed, delivery_id: uuid.UUID, place: str = "") -> Timeline:
+    """Its newest steps, or those at that place. What led to what is told beyond the page's edges too."""
+    story = OutboxEvent.objects.filter(conversation_id=feed.id, correlation_id=delivery_id)
+    page = read(story, Order(("id",), descending=True), place, size=STEPS_A_PAGE)
+    events = page.items[::-1]
     by_id = {event.id: event for event in events}
-    works = _works(events)
+    before = [event.causation_id for event in events if event.causation_id not in by_id]
+    by_id |= story.in_bulk([id_ for id_ in before if id_ is not None])
+    later = story.filter(id__gt=events[-1].id).order_by("id")[:STEPS_A_PAGE] if page.previous else ()
+    works = _works(events, [*events, *later], by_id)
     steps = []
     for index, event in enumerate(events):
         cause = by_id.get(event.causation_id or 0)
         follows = index > 0 and cause is events[index - 1]
-        steps.append(Step(event, cause, follows, works.get(event.id, ())))
-    return Timeline(steps, _next(feed, steps), more=len(found) > EVENTS_SHOWN)
+        steps.append(Step(event, cause, follows, works.get(event.id, ()), shows_cause=cause in events))
+    return Timeline(steps, _next(feed, steps), page)
 
 
-def _works(events: Sequence[OutboxEvent]) -> dict[int, list[Work]]:
-    led = {(event.causation_id, _publisher(event, events)) for event in events}
+def _works(
+    events: Sequence[OutboxEvent], story: Iterable[OutboxEvent], by_id: Mapping[int, OutboxEvent]
+) -> dict[int, list[Work]]:
+    """What was and is done for these events; the later ones of the story tell to what it led."""
+    led = {(event.causation_id, _publisher(event, by_id)) for event in story}
     works: dict[int, list[Work]] = {}
     handlings = Handling.objects.filter(event_id__in=[event.id for event in events])
     for each in handlings.select_related("subscription").order_by("event_id", "subscription__handler"):
@@ -227,10 +233,10 @@ def _works(events: Sequence[OutboxEvent]) -> dict[int, list[Work]]:
     return works
 
 
-def _publisher(event: OutboxEvent, events: Iterable[OutboxEvent]) -> str:
+def _publisher(event: OutboxEvent, by_id: Mapping[int, OutboxEvent]) -> str:
     if event.type != "DeliveryScheduled":
         return _BY.get(event.type, "")
-    cause = next((each for each in events if each.id == event.causation_id), None)
+    cause = by_id.get(event.causation_id or 0)
     return RETRY if cause is not None and cause.type == "DeliveryAttemptFailed" else SCHEDULE
 
 

@@ -6,7 +6,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from outbox import lanes
-from outbox.admin import FAR
 from outbox.errors import Permanent
 from outbox.models import Handling, OutboxEvent, Subscription
 from outbox.publishing import publish
@@ -38,12 +37,11 @@ def browser(db):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_list_opens_without_counting_all_of_its_table(browser, parked, model):
+def test_every_list_opens_without_counting_its_table(browser, parked, model):
     with CaptureQueriesContext(connection) as queries:
         response = browser.get(reverse(f"admin:outbox_{model}_changelist"))
     assert response.status_code == 200
-    counts = [q["sql"] for q in queries if "COUNT(" in q["sql"].upper()]
-    assert not [sql for sql in counts if not sql.endswith(f"LIMIT {FAR}) subquery")]
+    assert not [q["sql"] for q in queries if "COUNT(" in q["sql"].upper()]
 
 
 @pytest.mark.parametrize("model", MODELS)
