@@ -1,8 +1,19 @@
-"""What beat does beside its schedule: it stops between two ticks."""
+"""What beat does beside its schedule: it says that it lives, and stops between two ticks."""
 
+import atexit
 import signal
 from types import FrameType
 from typing import Any
+
+from config.heart import Heart
+
+
+def say_that_it_lives(**_: Any) -> None:
+    from outbox.heartbeats import BEAT
+
+    heart = Heart(lambda: {"kind": BEAT})
+    heart.start()
+    atexit.register(heart.stop)
 
 
 def stop_after_the_tick(sender: Any, **_: Any) -> None:

@@ -8,8 +8,8 @@ from django.conf import settings
 from kombu import Exchange
 
 from config import embedded_broker
-from config.beat import stop_after_the_tick
-from config.worker import Heart
+from config.beat import say_that_it_lives, stop_after_the_tick
+from config.worker import Heartbeats
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -39,6 +39,7 @@ class _App(Celery):
 
 embedded_broker.register()
 signals.beat_init.connect(stop_after_the_tick)
+signals.beat_init.connect(say_that_it_lives)
 app = _App("rowpost")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
@@ -79,4 +80,4 @@ app.conf.beat_schedule = {
     "prune": {"task": "outbox.prune", "schedule": 3600.0, "options": {"queue": "outbox.relay"}},
 }
 app.autodiscover_tasks()
-app.steps["worker"].add(Heart)
+app.steps["worker"].add(Heartbeats)

@@ -1,16 +1,12 @@
 """What every Celery worker process does beside running tasks: heartbeats, and giving back on a warm stop."""
 
 import gc
-import logging
-import os
-import socket
-import threading
 from typing import Any
 
 from celery import bootsteps, signals
 from kombu import Exchange, Queue
 
-logger = logging.getLogger(__name__)
+from config.heart import Heart
 
 
 @signals.celeryd_init.connect
@@ -44,54 +40,29 @@ def give_back_what_is_not_started(**_: Any) -> None:
     stopping.set()
 
 
-class Heart(bootsteps.StartStopStep):
+class Heartbeats(bootsteps.StartStopStep):
     """Writes this worker's heartbeat, so that the relay knows how much it may hand over."""
 
     requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
 
     def __init__(self, worker: Any, **_: Any) -> None:
-        self._quit = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._whose = f"{socket.gethostname()}:{os.getpid()}"
+        self._heart: Heart | None = None
 
     def start(self, worker: Any) -> None:
+        from outbox.subscriptions import subscribe_all
+
         # A signal does not end the event loop's wait for messages. On RabbitMQ, which brings no timers, an
         # idle worker began to stop up to 10 s after it was told.
         worker.timer.call_repeatedly(1.0, lambda: None)
-        self._thread = threading.Thread(target=self._run, args=(worker,), name="heartbeat", daemon=True)
-        self._thread.start()
+        self._heart = Heart(lambda: _describe(worker), first=subscribe_all)
+        self._heart.start()
 
     def stop(self, worker: Any) -> None:
-        self._quit.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        if self._heart is not None:
+            self._heart.stop()
 
     def terminate(self, parent: Any) -> None:
         self.stop(parent)
-
-    def _run(self, worker: Any) -> None:
-        from django.db import connection
-
-        from outbox import heartbeats
-        from outbox.subscriptions import subscribe_all
-
-        subscribed = False
-        while True:
-            try:
-                if not subscribed:
-                    subscribe_all()
-                    subscribed = True
-                heartbeats.beat(self._whose, **_describe(worker))
-            except Exception as exc:
-                logger.warning("heartbeat.failed The database did not take a heartbeat (%s).", exc)
-                connection.close()
-            if self._quit.wait(heartbeats.EVERY):
-                break
-        try:
-            heartbeats.stopped(self._whose)
-        except Exception as exc:
-            logger.info("heartbeat.left A last heartbeat was not removed (%s); it grows old.", exc)
-        connection.close()
 
 
 def _describe(worker: Any) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from outbox import sql
 from outbox.models import Heartbeat
+from outbox.tasks import RELAY_QUEUE
 
 EVERY = 3.0  # seconds
+WORKER, RELAY, BEAT = "worker", "relay", "beat"
 FRESH = 10.0  # seconds after which a process that said nothing counts as dead
 KEPT = timedelta(days=1)  # then pruning forgets it
 
@@ -38,7 +40,7 @@ def stopped(name: str) -> None:
 def crews(now: datetime) -> dict[str, Crew]:
     """The living workers by the queue that they take from."""
     found: dict[str, Crew] = {}
-    living = Heartbeat.objects.filter(kind="worker", seen_at__gt=now - timedelta(seconds=FRESH))
+    living = Heartbeat.objects.filter(kind=WORKER, seen_at__gt=now - timedelta(seconds=FRESH))
     for queues, concurrency, processes in living.values_list("queues", "concurrency", "processes"):
         for queue in queues:
             crew = found.setdefault(queue, Crew())
@@ -47,7 +49,35 @@ def crews(now: datetime) -> dict[str, Crew]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part of Rowpost of which no process lives."""
+
+    part: str  # worker, relay or beat
+    seen_at: datetime | None  # when the last one was; None: not within KEPT
+
+
+def missing() -> list[Missing]:
+    """Of worker, relay and beat those without which something stands still, most important first.
+
+    A relay is whatever takes from its queue: a worker may do that too.
+    """
+    seen: dict[str, datetime] = {}
+    for kind, queues, at in Heartbeat.objects.order_by("seen_at").values_list("kind", "queues", "seen_at"):
+        seen[kind] = at
+        if RELAY_QUEUE in queues:
+            seen[RELAY] = at
+    dead = sql.database_now() - timedelta(seconds=FRESH)
+    parts = (WORKER, RELAY, BEAT)
+    return [Missing(part, seen.get(part)) for part in parts if part not in seen or seen[part] <= dead]
+
+
 def worker_lives() -> bool:
     """Whether any worker has said within FRESH seconds that it lives."""
     since = sql.database_now() - timedelta(seconds=FRESH)
-    return Heartbeat.objects.filter(kind="worker", seen_at__gt=since).exists()
+    return Heartbeat.objects.filter(kind=WORKER, seen_at__gt=since).exists()
+
+
+def started_since(at: datetime) -> list[datetime]:
+    """When processes began to work after that; also those that have died meanwhile."""
+    return list(Heartbeat.objects.filter(started_at__gt=at).values_list("started_at", flat=True))

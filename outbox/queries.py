@@ -79,7 +79,8 @@ class Status:
 
 
 def parked_groups() -> list[ParkedGroup]:
-    """All parked work by handler, exception and place; the largest group first."""
+    """All parked work by handler, exception and place; the largest group first. They are as many as places in
+    the code have failed, so there are no pages of them."""
     subscriptions: dict[str, list[int]] = {}
     for handler, id_ in Subscription.objects.values_list("handler", "id"):
         subscriptions.setdefault(handler, []).append(id_)
@@ -188,7 +189,7 @@ def closed_lanes(now: datetime) -> list[ClosedLane]:
 
 
 def processes(now: datetime) -> list[Process]:
-    """The processes that live."""
+    """The processes that live: as many as an operator has started, so there are no pages of them."""
     fresh = Heartbeat.objects.filter(seen_at__gt=now - timedelta(seconds=FRESH)).order_by("kind", "name")
     return [
         Process(

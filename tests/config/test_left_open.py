@@ -1,10 +1,15 @@
 """A page that was left open over night: a sentence, and the way back."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
+
+from deliveries.models import Destination
+from feeds.models import Mapping
 
 pytestmark = pytest.mark.django_db
 
@@ -46,12 +51,15 @@ def test_no_other_site_is_led_back_to(browser, referer):
     assert sign_in(browser, press(browser, referer)) == reverse("feeds:list")
 
 
-def test_a_part_of_a_page_that_was_sent_off_has_the_page_loaded_anew_and_tells_there(browser):
-    answer = press(browser, PAGE, **{"HX-Request": "true"})
-    assert answer.headers["HX-Refresh"] == "true"
-    again = browser.get(PAGE)
-    assert again.url == f"{reverse('login')}?next=/mappings/of/products/%3Fversion%3D1"
-    assert SIGNED_OUT in browser.get(again.url).text
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_part_of_a_page_says_in_place_that_they_are_signed_out(browser, method):
+    answer = getattr(browser, method)(reverse("feeds:preview_mapping"), headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert answer.headers["HX-Retarget"] == "#signed-out"
+    text = "You have been signed out. Sign in in another tab, then go on here; nothing you typed is lost."
+    assert text in re.sub("<[^>]+>", "", answer.text)
+    assert "sessionid" not in answer.cookies, "it takes nobody's new sign-in away"
+    assert "meanwhile" not in browser.get(reverse("login")).text, "told once, not at the sign-in too"
 
 
 def test_who_only_looked_is_told_nothing(browser):
@@ -82,3 +90,65 @@ def test_an_address_that_only_takes_buttons_says_so(browser):
     answer = browser.get(reverse("feeds:preview_mapping"))
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert "This address only takes what a button sends. Nothing was done." in answer.text
+
+
+TYPED = {"name": "Prices", "as": "json", "document": '{"path": "/{sku'}
+
+
+def save(browser, path, values, origin="http://testserver"):
+    """Presses Save on that page, signs in where it leads, and gives the page that follows."""
+    answer = browser.post(path, values, headers={"Origin": origin})
+    form = browser.get(answer.url)
+    said = {"username": "olga", "password": "a-long-password", "next": form.context["next"]}
+    return form, browser.get(browser.post(reverse("login"), said).url)
+
+
+def test_what_was_typed_in_a_mapping_is_there_again_after_the_sign_in_and_not_stored(browser):
+    path = reverse("feeds:add_mapping")
+    form, page = save(browser, path, TYPED)
+    assert "What you typed is there again once you have signed in." in form.text
+    assert page.request["PATH_INFO"] == path
+    assert "This is what you had typed. Nothing of it is stored yet." in page.text
+    assert page.context["editor"].text == TYPED["document"]
+    assert page.context["form"]["name"].value() == "Prices"
+    assert not Mapping.objects.exists()
+    assert "Prices" not in browser.get(path).text, "it is told once"
+
+
+def test_what_was_typed_of_a_destination_is_there_again_but_for_its_passwords(browser):
+    User.objects.update(is_staff=True, is_superuser=True)
+    values = {"name": "shop", "url": "https://shop.example", "auth": "bearer", "token": "s3cret-token"}
+    values |= {"headers": "X-Key: s3cret-key"}
+    _, page = save(browser, reverse("feeds:add_destination"), values)
+    assert page.context["form"]["name"].value() == "shop"
+    assert page.context["form"]["headers"].value() == "X-Key: s3cret-key"
+    assert "s3cret-token" not in page.text
+    assert not Destination.objects.exists()
+
+
+def test_what_is_kept_cannot_be_read_in_the_table_of_sessions(browser):
+    browser.post(reverse("feeds:add_mapping"), TYPED, headers={"Origin": "http://testserver"})
+    [kept] = [session.get_decoded()["typed"] for session in Session.objects.all()]
+    assert "Prices" not in str(kept)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", ""])
+def test_no_other_site_puts_words_into_a_form(browser, origin):
+    _, page = save(browser, reverse("feeds:add_mapping"), TYPED, origin)
+    assert "Prices" not in page.text
+
+
+def test_what_is_too_long_is_not_kept(browser):
+    form, _ = save(browser, reverse("feeds:add_mapping"), TYPED | {"document": "x" * 200_001})
+    assert SIGNED_OUT in form.text
+
+
+def test_a_token_of_before_a_sign_in_elsewhere_loses_nothing_that_was_typed(browser):
+    stale = Client(enforce_csrf_checks=True)
+    stale.force_login(User.objects.get())
+    path = reverse("feeds:add_mapping")
+    headers = {"Origin": "http://testserver"}
+    answer = stale.post(path, TYPED | {"csrfmiddlewaretoken": "a" * 32}, headers=headers)
+    assert answer.headers["Location"] == path
+    assert stale.get(path).context["editor"].text == TYPED["document"]
+    assert not Mapping.objects.exists()
