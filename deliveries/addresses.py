@@ -192,10 +192,23 @@ def problem_with_url(url: str) -> str:
     if port == 0:
         return "The URL's port must be between 1 and 65535."
     if "@" in parts.netloc:
-        return "The URL must not contain a user name or password; send them in a header instead."
+        return (
+            "The URL must not contain a user name or password, for pages show it. Enter them under the "
+            "authentication, as user name and password (basic)."
+        )
     if "#" in url:
         return "The URL must not contain a fragment (#…); it would never be sent."
     return ""
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether both lead to the same server, over the same protocol."""
+    ends = [urlsplit(url) for url in (one, other)]
+    first, second = (
+        (end.scheme.lower(), end.hostname, end.port or {"http": 80, "https": 443}.get(end.scheme.lower()))
+        for end in ends
+    )
+    return first == second
 
 
 def _is_name(host: str) -> bool:

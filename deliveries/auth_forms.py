@@ -4,9 +4,12 @@ from typing import Any
 
 from django import forms
 
+from deliveries.addresses import problem_with_url, same_origin
 from deliveries.authentication import FIELDS, Auth, problem_with
 
 KEPT = "A value is stored. Leave this empty to keep it."
+# Secrets are never shown again; so they must not be had by sending them to a server of one's own either.
+ELSEWHERE = "The address leads to another server than before, to which nothing stored is sent:"
 
 
 def _secret(label: str) -> forms.CharField:
@@ -62,20 +65,31 @@ class AuthenticationFields(forms.Form):
     def clean_auth(self) -> str:
         return self.cleaned_data["auth"] or Auth.NONE
 
-    def clean_credentials(self, headers: dict[str, str]) -> dict[str, str] | None:
-        """What was entered for the choice, with the stored secrets where they were left empty."""
+    def clean_credentials(self, headers: dict[str, str], *, moved: bool) -> dict[str, str] | None:
+        """What was entered for the choice, with the stored secrets where they were left empty, unless they
+        would go to another server than before."""
         auth = self.cleaned_data.get("auth")
         if auth is None:
             return None
         entered = {field.name: _written(self.cleaned_data.get(field.name)) for field in FIELDS[auth]}
         if auth == self.stored_auth:
+            moved = moved or self._token_url_moved(entered)
             for field in FIELDS[auth]:
-                if field.secret and not entered[field.name]:
-                    entered[field.name] = self.stored_credentials.get(field.name, "")
+                kept = self.stored_credentials.get(field.name, "")
+                if not field.secret or entered[field.name] or not kept:
+                    continue
+                if moved:
+                    self.add_error(field.name, f"{ELSEWHERE} enter the {field.label} again.")
+                    return None
+                entered[field.name] = kept
         place, problem = problem_with(auth, entered, headers)
         if problem:
             self.add_error(place, problem)
         return entered or None
+
+    def _token_url_moved(self, entered: dict[str, str]) -> bool:
+        url, before = entered.get("token_url", ""), self.stored_credentials.get("token_url", "")
+        return bool(before) and not problem_with_url(url) and not same_origin(url, before)
 
     stored_auth: str = Auth.NONE
     stored_credentials: dict[str, str] = {}

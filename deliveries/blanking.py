@@ -20,6 +20,7 @@ from deliveries.client import (
     Answer,
 )
 from deliveries.models import Destination
+from deliveries.shown_urls import url_secrets
 
 LONG = 6  # characters; a shorter secret is found in words that have nothing to do with it
 SHORT = 3  # so it is looked for as a word of its own, and one that is shorter still not at all
@@ -37,6 +38,7 @@ def secrets_of(destination: Destination) -> frozenset[str]:
         {
             *_of_credentials(destination.auth, destination.credentials or {}),
             *_of_headers(destination.headers),
+            *url_secrets(destination.url),
             signing,
             signing.removeprefix("whsec_"),
         }

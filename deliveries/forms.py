@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 
-from deliveries.addresses import problem_with_url
+from deliveries.addresses import problem_with_url, same_origin
 from deliveries.answers import STATUS_MEANINGS
-from deliveries.auth_forms import AuthenticationFields
+from deliveries.auth_forms import ELSEWHERE, AuthenticationFields
 from deliveries.authentication import HIDDEN as MASK
 from deliveries.commands import add_destination, change_destination
 from deliveries.models import Destination
+from deliveries.shown_urls import entered_url
 from deliveries.signing import problem_with_secret
 from deliveries.wire import problem_with_header
 
@@ -101,7 +103,8 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         }
         help_texts = {
             "name": "Letters, digits, - and _.",
-            "url": "Where each row is sent. A mapping may add a path of its own.",
+            "url": "Where each row is sent. A mapping may add a path of its own. The values of parameters "
+            "such as api_key or token are not shown again; leave the dots to keep one.",
             "rate": "Empty: as fast as it answers.",
             "concurrency": "Empty: as many as the workers have.",
             "retry_factor": "3 makes of a minute three minutes, then nine.",
@@ -109,10 +112,19 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             "statuses": 'Such as {"404": "succeeded"}.',
         }
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, groups: QuerySet[Group] | None = None, **options: Any) -> None:
+        """`groups`: one of these it must belong to; None: to any or to everybody."""
         super().__init__(*args, **options)
+        if groups is not None:
+            self.fields["group"] = forms.ModelChoiceField(
+                groups,
+                empty_label=None,
+                label="Group of people",
+                help_text="Its members send to it and see its feeds.",
+            )
         self.stored = self.instance.pk is not None
         if self.stored:
+            self.initial["url"] = self.instance.shown_url
             self.initial["headers"] = self.instance.headers
             self.initial["signing_secret"] = ""
             self.initial["seen_edition"] = self.instance.edition
@@ -125,19 +137,33 @@ class DestinationForm(AuthenticationFields, _ModelForm):
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
-        values["credentials"] = self.clean_credentials(values.get("headers") or {})
+        values["credentials"] = self.clean_credentials(values.get("headers") or {}, moved=self._is_moved)
         return values
 
     def clean_url(self) -> str:
-        url: str = self.cleaned_data["url"].strip()
+        entered: str = self.cleaned_data["url"].strip()
+        try:
+            url = entered_url(entered, self.instance.url)
+        except LookupError as exc:
+            raise forms.ValidationError(f"No value is stored for {exc.args[0]}; enter it.") from exc
         if problem := problem_with_url(url):
             raise forms.ValidationError(problem)
+        if url != entered and not same_origin(url, self.instance.url):
+            raise forms.ValidationError(f"{ELSEWHERE} enter the values that are dots again.")
         return url
+
+    @property
+    def _is_moved(self) -> bool:
+        """Whether requests would go to another server than before."""
+        url = self.cleaned_data.get("url")
+        return self.stored and url is not None and not same_origin(url, self.instance.url)
 
     def clean_headers(self) -> dict[str, str]:
         headers: dict[str, str] = self.cleaned_data["headers"]
         known = self.instance.headers
         for name, text in headers.items():
+            if text == MASK and known.get(name) and self._is_moved:
+                raise forms.ValidationError(f"{ELSEWHERE} enter the value of {name} again.")
             if text == MASK and not known.get(name):
                 raise forms.ValidationError(f"No value is stored for {name}; enter it.")
         return {name: known[name] if text == MASK else text for name, text in headers.items()}

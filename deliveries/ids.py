@@ -30,6 +30,10 @@ def number_range(group_id: uuid.UUID, first: int, last: int) -> tuple[uuid.UUID,
     return delivery_id(group_id, first), delivery_id(group_id, last)
 
 
+def number_of(id_: uuid.UUID) -> int:
+    return id_.int & ((1 << _NUMBER_BITS) - 1)
+
+
 @lru_cache(maxsize=256)
 def _prefix(group_id: uuid.UUID) -> int:
     digest = int.from_bytes(hashlib.sha256(group_id.bytes).digest()[:8], "big")

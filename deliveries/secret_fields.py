@@ -28,6 +28,22 @@ def _current() -> MultiFernet:
     return _cipher((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
 
 
+def encrypted(value: Any) -> str:
+    """A plain value, as text that only SECRET_KEY reads."""
+    return _current().encrypt(orjson.dumps(value)).decode()
+
+
+def decrypted(text: str) -> Any:
+    """The value again; raises UndecryptableSecret once its key is forgotten."""
+    try:
+        return orjson.loads(_current().decrypt(text.encode()))
+    except InvalidToken as exc:
+        raise UndecryptableSecret(
+            "A stored secret cannot be decrypted: SECRET_KEY has changed. Put the old key into "
+            "SECRET_KEY_FALLBACKS, or enter the destination's secrets again."
+        ) from exc
+
+
 if TYPE_CHECKING:
     _Text = models.TextField[Any, Any]
 else:
@@ -45,17 +61,7 @@ class EncryptedJSONField(_Text):
         return value  # not the text of a value, as a TextField would have it
 
     def get_prep_value(self, value: Any) -> str | None:
-        if value is None:
-            return None
-        return _current().encrypt(orjson.dumps(value)).decode()
+        return None if value is None else encrypted(value)
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:
-        if value is None:
-            return None
-        try:
-            return orjson.loads(_current().decrypt(value.encode()))
-        except InvalidToken as exc:
-            raise UndecryptableSecret(
-                "A stored secret cannot be decrypted: SECRET_KEY has changed. Put the old key into "
-                "SECRET_KEY_FALLBACKS, or enter the destination's secrets again."
-            ) from exc
+        return None if value is None else decrypted(value)

@@ -270,6 +270,7 @@ def _keep(destination: Destination, before: Health, findings: Findings) -> None:
     until = now + timedelta(seconds=findings.hold)
     if findings.closed and not findings.opened:
         lanes.end_probe(destination.lane_id)
+    commands.tell_breaker(destination, was_open=before.breaker_opened > 0, reason=findings.hold_reason)
     if findings.opened:
         lanes.probe(destination.lane_id, until=until, why=findings.hold_reason[:300])
     elif findings.hold:

@@ -1,4 +1,4 @@
-"""A request as an attempt sent it, derived anew for people to look at.
+"""A request as an attempt sent it, or will send it, derived anew for people to look at.
 
 Stored of it is the payload, revision by revision; key, feed, row and attempt follow from ids. Secrets are
 not read: of the headers that a destination adds, the names alone are told, and these, like its URL, are
@@ -13,6 +13,7 @@ from deliveries.client import DEFAULT_HEADERS
 from deliveries.ids import request_key
 from deliveries.models import Attempt, Delivery, Destination, Payload
 from deliveries.sending import target_url
+from deliveries.shown_urls import shown_path, shown_url
 
 SIGNED_THEN = "the second in which it was sent"
 
@@ -30,16 +31,28 @@ class ShownRequest:
 
 def request_of(attempt: Attempt, delivery: Delivery, payload: Payload) -> ShownRequest:
     """What that attempt sent, or, while it is not made, would send now."""
-    destination = delivery.destination
-    url = target_url(destination.url, payload.path)
-    headers = {"Host": urlsplit(url).netloc.rpartition("@")[2], **DEFAULT_HEADERS}
-    headers |= dict.fromkeys(hidden_names(destination), HIDDEN)
+    return shown_request(delivery.destination, payload, _ours(attempt, delivery, payload.revision))
+
+
+def shown_request(destination: Destination, payload: Payload, ours: dict[str, str]) -> ShownRequest:
+    """What is sent there with this payload; `ours` are the headers that name key, feed, row and attempt."""
+    url = shown_target(destination, payload.path)
+    hidden = dict.fromkeys(hidden_names(destination), HIDDEN)
+    own = {name.lower() for name in hidden}
+    headers = {"Host": urlsplit(url).netloc.rpartition("@")[2]}
+    headers |= {name: value for name, value in DEFAULT_HEADERS.items() if name.lower() not in own}
+    headers |= hidden
     if payload.content_type:
         headers["Content-Type"] = payload.content_type
-    headers |= _ours(attempt, delivery, payload.revision)
+    headers |= ours
     if payload.body:
         headers["Content-Length"] = str(len(payload.body.encode()))
     return ShownRequest(payload.method, url, list(headers.items()), payload.body, payload.revision)
+
+
+def shown_target(destination: Destination, path: str) -> str:
+    """Where a row is sent, without what lets us in there."""
+    return target_url(shown_url(destination.url), shown_path(path))
 
 
 def hidden_names(destination: Destination) -> list[str]:

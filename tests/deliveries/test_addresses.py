@@ -123,7 +123,7 @@ class TestURLsTypedByPeople:
             ("javascript:alert(1)", "http:// or https://"),
             ("https:///orders", "name a host"),
             ("https://shop..example/", "name a host"),
-            ("https://user:secret@shop.example/", "user name or password"),
+            ("https://user:secret@shop.example/", "Enter them under the authentication"),
             ("https://@shop.example/", "user name or password"),
             ("https://shop.example/#top", "fragment"),
             ("https://shop.example/#", "fragment"),

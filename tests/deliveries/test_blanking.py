@@ -60,6 +60,12 @@ def test_of_headers_the_parts_that_may_be_repeated_alone_are_secrets_too():
     assert "Basic not-base64!" in of(headers={"Authorization": "Basic not-base64!"})
 
 
+def test_a_signing_secret_is_one_with_and_without_what_it_begins_with():
+    secrets = of(signing_secret="whsec_bm9ib2R5IG1heSBzZWU=")
+    assert {"whsec_bm9ib2R5IG1heSBzZWU=", "bm9ib2R5IG1heSBzZWU="} <= secrets
+    assert blanked("whsec_bm9ib2R5IG1heSBzZWU= bm9ib2R5IG1heSBzZWU=", *secrets) == f"{HIDDEN} {HIDDEN}"
+
+
 def test_a_header_that_can_hold_no_secret_and_a_short_value_stay():
     assert of(headers={"Accept": "application/json", "X-Shop": "main"}) == {""}
     assert blanked("application/json", *of(headers={"Accept": "application/json"})) == "application/json"

@@ -1,13 +1,11 @@
 """The request of an attempt, derived anew: what a real server received, and no secret."""
 
-import threading
 import uuid
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.db import transaction
 
+from deliveries import trial
 from deliveries.authentication import HIDDEN
 from deliveries.commands import Parcel, add_destination, create_deliveries
 from deliveries.events import DeliveryScheduled
@@ -16,45 +14,18 @@ from deliveries.sending import Sending
 from deliveries.shown import SIGNED_THEN, request_of
 from deliveries.signing import new_secret
 from outbox.models import uuid7
+from tests.noting import Noting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Noting(BaseHTTPRequestHandler):
-    """Takes a request, keeps it as it came, and hangs up."""
-
-    received: list[tuple[str, str, dict[str, str], str]]
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.received.append((self.command, self.path, dict(self.headers.items()), body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.send_header("Connection", "close")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    Noting.received = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Noting) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def sent(settings, server):
+def sent(settings, noting):
     """What a third party received for a delivery's third attempt, and what is shown of it."""
     settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
 
     def send(revision: int = 1, **destination_fields):
-        url = f"http://127.0.0.1:{server.server_port}/shop?v=2"
+        url = f"{noting}/shop?v=2"
         own = {"X-Shop-Key": "very-secret"}
         destination = add_destination(name="shop", url=url, headers=own, **destination_fields)
         group = uuid7()
@@ -104,3 +75,13 @@ def test_of_authentication_and_signature_only_the_names_are_shown(sent):
     assert told["webhook-timestamp"] == SIGNED_THEN
     assert "top-secret" not in repr(shown)
     assert secret not in repr(shown)
+
+
+def test_a_test_send_shows_what_was_received_but_for_the_secrets(settings, noting):
+    settings.ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    own = {"X-Shop-Key": "very-secret", "user-agent": "a shop's own"}
+    destination = add_destination(name="shop", url=f"{noting}/shop?v=2", headers=own)
+    shown = trial.send(destination, method="PUT", path="&x=1", content_type="text/plain", body="Café")
+    [(method, path, headers, body)] = Noting.received
+    assert (shown.method, shown.url, shown.body) == (method, noting + path, body)
+    assert dict(shown.headers) == headers | dict.fromkeys(own, HIDDEN)
