@@ -8,8 +8,10 @@ from django.db import transaction
 
 from deliveries.commands import Parcel, create_deliveries, revise_delivery
 from deliveries.ids import delivery_id
-from feeds.commands import locked, note_deed
+from feeds.commands import locked
+from feeds.deeds import note_deed
 from feeds.errors import WrongState
+from feeds.grouping import Failure, regroup
 from feeds.judging import bound_mapping, repeats_among
 from feeds.mapping import BoundMapping, RowError
 from feeds.mapping.rules import not_unique
@@ -94,6 +96,7 @@ def _send_invalid(feed_id: uuid.UUID, parcel: Parcel, cells: Sequence[str]) -> s
     if feed.status == FeedStatus.COMPLETED:
         feed.status, feed.ended_at = FeedStatus.DELIVERING, None
     feed.save(update_fields=["status", "ended_at", "invalid", "failed", "pending", "created"])
+    regroup(feed_id, left=[Failure(row.number, row.http_status, row.code, row.error, row.invalid)])
     create_deliveries(
         group_id=feed.id, destination_id=feed.destination_id, lane_id=feed.lane_id, parcels=[parcel]
     )

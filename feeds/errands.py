@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from deliveries import commands as deliveries
@@ -17,8 +17,8 @@ from deliveries.ids import delivery_id
 from feeds.commands import in_state, locked
 from feeds.errors import WrongState
 from feeds.events import GiveUpRequested, RetryRequested
+from feeds.grouping import chosen
 from feeds.models import Errand, ErrandKind, Feed, FeedStatus, Row
-from feeds.reasons import group_key
 from outbox.outcomes import NextStep, Outcome
 from outbox.publishing import publish
 
@@ -42,6 +42,8 @@ def retry_failed(feed_id: uuid.UUID, *, group: str = "") -> None:
         raise WrongState("No failed row is left that could be sent again.")
     if _under_way(feed).filter(kind=ErrandKind.RETRY, group__in={group, ""}).exists():
         raise WrongState("These rows are being sent again already.")
+    if group and not feed.failure_groups.filter(key=group, count__gt=F("invalid")).exists():
+        raise WrongState("No row that failed for this reason is left that could be sent again.")
     errand = Errand.objects.create(feed=feed, kind=ErrandKind.RETRY, group=group)
     publish(RetryRequested(correlation_id=feed.id, conversation_id=feed.id, errand_id=errand.id))
 
@@ -91,7 +93,8 @@ def retry_chunk(errand_id: int) -> Callable[[], Outcome] | None:
         return None
     failed = Row.objects.filter(feed_id=errand.feed_id, outcome="failed", invalid=False)
     rows = list(failed.filter(number__gt=errand.reached).order_by("number")[:CHUNK])
-    ids = [delivery_id(errand.feed_id, row.number) for row in rows if _is_of(errand, row)]
+    is_of = chosen(errand.feed_id, errand.group) if errand.group else bool
+    ids = [delivery_id(errand.feed_id, row.number) for row in rows if is_of(row)]
 
     def step() -> Outcome:
         feed = locked(errand.feed_id)
@@ -101,10 +104,6 @@ def retry_chunk(errand_id: int) -> Callable[[], Outcome] | None:
         return _go_on(errand, rows[-1].number, deliveries.reopen_deliveries(ids))
 
     return step
-
-
-def _is_of(errand: Errand, row: Row) -> bool:
-    return not errand.group or group_key(row.http_status, row.code, row.error) == errand.group
 
 
 def give_up_chunk(errand_id: int, *, by: str) -> Callable[[], Outcome] | None:

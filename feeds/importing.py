@@ -13,6 +13,7 @@ from deliveries.commands import Parcel, create_deliveries
 from feeds.commands import locked
 from feeds.errors import Incomplete
 from feeds.events import FeedImported
+from feeds.grouping import Failure, regroup
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.models import TRIAL_ROWS, Feed, FeedStatus, Row
 from feeds.reading import Position, Record
@@ -34,6 +35,10 @@ class ImportedRow:
     code: str = ""
     error: str = ""
     seen_by_check: bool = True  # False: invalid for a reason that the check did not count
+
+    @property
+    def failure(self) -> Failure:
+        return Failure(self.record.number, None, self.code, self.error, invalid=True)
 
 
 def chunk_size() -> int:
@@ -120,6 +125,7 @@ def _write(read: Feed, rows: Sequence[ImportedRow], position: Position) -> Outco
     feed.failed += found_late
     feed.pending -= found_late
     feed.save(update_fields=["position", "created", "invalid", "failed", "pending"])
+    regroup(feed.id, joined=[row.failure for row in rows if row.parcel is None])
     return NextStep()
 
 

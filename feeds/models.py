@@ -5,8 +5,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Q
+from django.utils import timezone
 
 from deliveries.models import Destination
+from deliveries.secret_fields import EncryptedJSONField
 from outbox.models import uuid7
 
 
@@ -213,6 +215,34 @@ class Row(models.Model):
         return f"row {self.number} of {self.feed_id}"
 
 
+OTHERS = "others"  # key of the group that holds the rows of all further reasons
+
+
+class FailureGroup(models.Model):
+    """Failed rows of a feed that have status, code and text in common (feeds.grouping)."""
+
+    pk = models.CompositePrimaryKey("feed_id", "key")
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="failure_groups", db_index=False)
+    key = models.CharField(max_length=16)  # feeds.reasons.group_key, or OTHERS
+    http_status = models.SmallIntegerField(null=True)
+    code = models.CharField(max_length=64, blank=True, default="")
+    error = models.TextField(blank=True, default="")  # of one of its rows, the beginning
+    alike = models.BooleanField(default=True)  # every row that came into it had this very error
+    number = models.BigIntegerField(null=True)  # of a row in it; null: none was found quickly
+    count = models.BigIntegerField(default=0)
+    invalid = models.BigIntegerField(default=0)  # of these, rows that were never sent
+
+    class Meta:
+        constraints = [
+            CheckConstraint(
+                condition=Q(invalid__gte=0, invalid__lte=F("count")), name="group_count_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} failed rows of {self.feed_id}: {self.code}"
+
+
 class Alias(models.Model):
     """A person's word that a file's column is the one that a mapping names. It holds for later feeds."""
 
@@ -232,23 +262,40 @@ class Alias(models.Model):
         return f"{self.found} is {self.column} of {self.mapping_name}"
 
 
+class Doer(models.TextChoices):
+    """Who does a deed, as people read it."""
+
+    PERSON = "", "somebody who was signed in"
+    ROWPOST = "Rowpost", "by itself"
+    COMMAND_LINE = "the command line", "somebody with a shell on the server"
+
+
 class Deed(models.Model):
-    """What a person did: kept for as long as what it was done with, never changed.
+    """What was done: kept for as long as what it was done with, never changed.
 
     It is shown with each of feed, destination and mapping that it names; without any it was done with
     Rowpost itself.
     """
 
     feed = models.ForeignKey(Feed, null=True, on_delete=models.CASCADE, related_name="deeds")
-    destination = models.ForeignKey(Destination, null=True, on_delete=models.CASCADE, related_name="deeds")
+    # Found by the index below, newest first: what Rowpost does by itself adds up over the years.
+    destination = models.ForeignKey(
+        Destination, null=True, on_delete=models.CASCADE, related_name="deeds", db_index=False
+    )
     mapping_name = models.CharField(max_length=100, blank=True, default="", db_default="")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.CharField(max_length=20, choices=Doer.choices, blank=True, default="", db_default="")
     what = models.CharField(max_length=20)  # sent, paused, resumed, cancelled, retried
     detail = models.CharField(max_length=300, blank=True)
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         indexes = [
+            models.Index(
+                fields=["destination", "-id"],
+                condition=Q(destination__isnull=False),
+                name="deed_of_destination",
+            ),
             models.Index(
                 fields=["mapping_name", "-id"], condition=~Q(mapping_name=""), name="deed_of_mapping"
             ),
@@ -256,6 +303,27 @@ class Deed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.detail}"
+
+    @property
+    def who(self) -> str:
+        """A person whose account was deleted is somebody."""
+        return self.by or (self.user.get_username() if self.user else "somebody")
+
+
+class SentTest(models.Model):
+    """A test send, claimed by its ticket before it goes out, and the exchange that came of it."""
+
+    ticket = models.UUIDField(unique=True)  # of the form and what it says: a second press sends nothing
+    destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    began_at = models.DateTimeField(default=timezone.now)
+    # What was entered, and the exchange (deliveries.trial); None while it is under way, and for good if its
+    # process died. Encrypted, for a path that is tried may carry a secret.
+    asked = EncryptedJSONField()
+    exchange = EncryptedJSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"test of destination {self.destination_id}"
 
 
 class ErrandKind(models.TextChoices):

@@ -8,7 +8,7 @@ _VARYING = re.compile(
     r"""
       "[^"\n]*" | '[^'\n]*' | “[^”\n]*” | «[^»\n]*»            # what is quoted
     | \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b   # UUIDs
-    | (?<!answered\ )\b[A-Za-z_-]*\d[\w-]*(?:[.,:]\d+)*         # numbers, and words with digits
+    | (?<!answered\ )[-+]?\b[A-Za-z_-]*\d[\w-]*(?:[.,:]\d+)*    # numbers, and words with digits
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -19,7 +19,10 @@ LONGEST = 300
 
 
 def reason(error: str) -> str:
-    """The error without numbers, quoted values and ids: "SKU 4711 unknown" → "SKU … unknown"."""
+    """The error without numbers, quoted values and ids: "SKU 4711 unknown" → "SKU … unknown".
+
+    The groups of failures are stored under what this says: a change of it needs them counted anew.
+    """
     text = _VARYING.sub(PLACE, " ".join(error.split()))[:LONGEST]
     return re.sub(rf"{PLACE}(?:[\s,;/]*{PLACE})+", PLACE, text)
 

@@ -41,6 +41,7 @@ def _delete_chunk(stale: Feed) -> bool:
         first, last = feed.deleted_up_to + 1, min(feed.total, feed.deleted_up_to + CHUNK)
         delete_deliveries(group_id=feed.id, first=first, last=last)
         Row.objects.filter(feed_id=feed.id, number__range=(first, last)).delete()
+        feed.failure_groups.all().delete()
         feed.deleted_up_to = last
         feed.save(update_fields=["deleted_up_to"])
         return last == feed.total

@@ -7,7 +7,7 @@ twice; the difference goes to the feed in one update, whose row is the lock.
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -22,6 +22,7 @@ from deliveries.events import (
 )
 from feeds.commands import close_if_done
 from feeds.events import FeedImported, FeedTried
+from feeds.grouping import Failure, failures_among, regroup
 from feeds.models import Feed, FeedStatus
 from outbox import sql
 from outbox.publishing import caused_by, publish
@@ -49,6 +50,18 @@ class Change:
     error: str = ""
     tried: bool = False
 
+    def failure(self, number: int) -> Failure:
+        return Failure(number, self.http_status, self.code, self.error, invalid=False)
+
+
+@dataclass(slots=True)
+class Difference:
+    """What a batch changes for a feed: its counts, and which rows are failed now, or no more."""
+
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    left: list[Failure] = field(default_factory=list)
+    joined: list[Failure] = field(default_factory=list)
+
 
 def track(events: Sequence[Tracked]) -> None:
     """Folds the events into their feeds, in the order of the feeds' ids."""
@@ -63,25 +76,31 @@ def track(events: Sequence[Tracked]) -> None:
             _count(feed_id, difference)
 
 
-def _track_rows(feed_id: uuid.UUID, events: Iterable[Tracked]) -> dict[str, int]:
-    """Updates the rows; returns by how much each of the feed's counts changes."""
+def _track_rows(feed_id: uuid.UUID, events: Iterable[Tracked]) -> Difference:
+    """Updates the rows; returns what changes for the feed."""
     changes = _folded(events)
-    difference: dict[str, int] = defaultdict(int)
+    difference = Difference()
     if not changes:
         return difference
-    written = []
+    counts, written, failed = difference.counts, [], []
     for number, outcome, seq, tried in _rows(feed_id, sorted(changes)):
         change = changes[number]
         newly_tried = change.tried and not tried
-        difference["tried"] += newly_tried
+        counts["tried"] += newly_tried
         if change.seq > seq:
-            difference[_COUNTED[outcome]] -= 1
-            difference[_COUNTED[change.outcome]] += 1
+            counts[_COUNTED[outcome]] -= 1
+            counts[_COUNTED[change.outcome]] += 1
+            if outcome == "failed":
+                failed.append(number)
+            if change.outcome == "failed":
+                difference.joined.append(change.failure(number))
         elif newly_tried:
             change.seq, change.outcome = seq, outcome
         else:
             continue
         written.append((number, change))
+    if failed:
+        difference.left = failures_among(feed_id, failed)
     _write(feed_id, written)
     return difference
 
@@ -175,10 +194,12 @@ def _write(feed_id: uuid.UUID, rows: Sequence[tuple[int, Change]]) -> None:
         )
 
 
-def _count(feed_id: uuid.UUID, difference: dict[str, int]) -> None:
-    values: dict[str, Any] = {name: F(name) + change for name, change in difference.items() if change}
+def _count(feed_id: uuid.UUID, difference: Difference) -> None:
+    changed = difference.counts.items()
+    values: dict[str, Any] = {name: F(name) + change for name, change in changed if change}
     if not Feed.objects.filter(id=feed_id).update(**values or {"round": F("round")}):
         return  # the feed was deleted
+    regroup(feed_id, left=difference.left, joined=difference.joined)
     feed = Feed.objects.get(id=feed_id)
     if feed.status == FeedStatus.COMPLETED and feed.pending > 0:
         feed.status = FeedStatus.DELIVERING

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from feeds.grouping import chosen
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.models import Feed, FeedStatus, Row
 from feeds.queries.row_cells import MISREAD, current_cells
 from feeds.reading import Position, Record
-from feeds.reasons import group_key
 from feeds.results import ResultRow
 from feeds.source import read_rows
 
@@ -22,11 +22,9 @@ def result_rows(feed: Feed, kind: str, *, group: str = "") -> Iterator[ResultRow
     """The rows of one result file, by number: from the database, and past its end from the file.
     A row that a person mended has the cells that were sent.
 
-    With `group` only the failed rows of that group (feeds.reasons).
+    With `group` only the failed rows of that group (feeds.grouping).
     """
-    for row in _stored(feed, RESULT_FILES[kind]):
-        if group and group_key(row.http_status, row.code, row.error) != group:
-            continue
+    for row in _stored(feed, RESULT_FILES[kind], group):
         yield ResultRow(
             cells=current_cells(row),
             status=row.outcome or "pending",
@@ -51,11 +49,11 @@ def result_text(feed: Feed, kind: str) -> int:
     return size * result_count(feed, kind) // max(1, feed.total)
 
 
-def _stored(feed: Feed, outcomes: Sequence[str]) -> Iterator[Row]:
+def _stored(feed: Feed, outcomes: Sequence[str], group: str) -> Iterator[Row]:
     after = 0
     rows = Row.objects.filter(feed_id=feed.id, outcome__in=outcomes).order_by("number")
     while chunk := list(rows.filter(number__gt=after)[:RESULT_CHUNK]):
-        yield from chunk
+        yield from filter(chosen(feed.id, group), chunk) if group else chunk
         after = chunk[-1].number
 
 

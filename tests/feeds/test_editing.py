@@ -66,7 +66,7 @@ def test_it_becomes_a_delivery_with_its_event_and_the_ledger_follows(send):
     assert published("DeliveryCreated") == created + 1
     row = Row.objects.get(feed_id=feed.id, number=2)
     assert (row.cells, row.mended, row.outcome, row.error) == ('["A2"]', '["A2","3.00"]', "", "")
-    assert feed.deeds.get().detail == "row 2 (too_few_cells) and sent it"
+    assert feed.deeds.get(what="edited").detail == "row 2 (too_few_cells) and sent it"
 
 
 def test_a_completed_feed_goes_on_and_completes_its_next_round(send):
@@ -111,7 +111,7 @@ def test_a_second_click_sends_nothing_also_after_the_row_has_failed(send):
     with pytest.raises(WrongState, match="not invalid any more"):
         mend(feed)
     assert published("DeliveryCreated") == 2
-    assert feed.deeds.count() == 1
+    assert feed.deeds.filter(what="edited").count() == 1
 
 
 def test_a_mended_row_that_failed_is_changed_again_as_any_other(send):
@@ -134,7 +134,7 @@ def test_what_cannot_be_sent_is_refused_and_nothing_is_changed(send, cells):
     with pytest.raises(RowError):
         mend(feed, 2, *cells)
     assert ledger(feed) == ("delivering", 1, 0, 2, 2)
-    assert not feed.deeds.exists()
+    assert not feed.deeds.filter(what="edited").exists()
 
 
 @pytest.mark.parametrize("status", [FeedStatus.CANCELLED, FeedStatus.READY])

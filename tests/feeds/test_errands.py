@@ -3,13 +3,13 @@
 import pytest
 from django.db import transaction
 
-from deliveries.commands import give_up_deliveries
+from deliveries.commands import add_destination, give_up_deliveries
 from deliveries.models import Delivery
 from deliveries.sending import Sending
 from feeds import commands, errands, handlers, queries
 from feeds.errors import WrongState
 from feeds.events import RetryRequested
-from feeds.models import Errand, Feed, Row
+from feeds.models import Errand, Feed, FeedStatus, Row
 from outbox.models import OutboxEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +41,26 @@ def test_a_click_answers_at_once_and_the_handler_sends_what_failed_again(
     errand = Errand.objects.get()
     assert (errand.moved, errand.reached) == (5, 7)
     assert errand.ended_at
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"status": FeedStatus.CANCELLED}, "cannot be retried"),
+        ({"status": FeedStatus.COMPLETED, "rows_deleted": True}, "were deleted"),
+        ({"status": FeedStatus.COMPLETED, "invalid": 2}, "No failed row"),
+    ],
+)
+def test_a_retry_that_can_send_nothing_is_told(fields, words):
+    shop = add_destination(name="shop", url="https://shop.example")
+    feed = Feed.objects.create(
+        name="f.csv", destination=shop, lane_id=shop.lane_id, total=2, failed=2, **fields
+    )
+    with pytest.raises(WrongState, match=words):
+        errands.retry_failed(feed.id)
+    with pytest.raises(WrongState, match="cannot be given up"):
+        errands.give_up(feed.id, by="olga")
+    assert not Errand.objects.exists()
 
 
 def test_a_second_click_is_told_and_sends_nothing_twice(pipeline, third_party, sent):
