@@ -94,3 +94,20 @@ class DestinationResumed(Event):
 
     destination_id: int
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakerOpened(Event):
+    """The destination is held: from now on one request at a time finds out whether it works again."""
+
+    destination_id: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakerClosed(Event):
+    """A request went through: the destination is held no more."""
+
+    destination_id: int
+    name: str

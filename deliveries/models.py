@@ -7,6 +7,7 @@ from django.db.models import CheckConstraint, Q
 
 from deliveries.authentication import Auth
 from deliveries.secret_fields import EncryptedJSONField
+from deliveries.shown_urls import shown_url
 
 
 def said_true() -> bool:
@@ -77,6 +78,10 @@ class Destination(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown_url(self) -> str:
+        return shown_url(self.url)
 
 
 class AccessToken(models.Model):

@@ -7,6 +7,8 @@ from django.utils import timezone
 from deliveries.commands import cancel_deliveries as cancel_range
 from deliveries.commands import drain_group
 from deliveries.events import (
+    BreakerClosed,
+    BreakerOpened,
     DeliveryAttemptFailed,
     DeliveryCancelled,
     DeliveryFailed,
@@ -15,7 +17,7 @@ from deliveries.events import (
     DestinationPaused,
     DestinationResumed,
 )
-from feeds import errands, mails, tracking
+from feeds import deeds, errands, mails, tracking
 from feeds.aliases import confirmed_aliases
 from feeds.checking import check
 from feeds.commands import locked, release_locked
@@ -33,15 +35,17 @@ from feeds.events import (
     RetryRequested,
 )
 from feeds.importing import import_chunk
-from feeds.models import Feed, FeedStatus
+from feeds.models import Doer, Feed, FeedStatus
 from outbox.models import Kind
-from outbox.notices import HandlingParked
+from outbox.notices import HandlingParked, OutboxChanged
 from outbox.outcomes import NextStep, Outcome
 from outbox.publishing import publish
 from outbox.registry import handler
+from outbox.retries import exponential
 
 CANCEL_CHUNK = 500
 HOURS = 3600.0
+PATIENT = exponential(limit=31)  # about 19 hours: a mail server may be away for a night
 
 
 @handler("feeds.check_feed", on=[FeedCreated, FeedCorrected], kind=Kind.EFFECT, hard_limit=2 * HOURS)
@@ -74,6 +78,7 @@ def check_feed(event: FeedCreated | FeedCorrected) -> Callable[[], None] | None:
         )
         if feed.send_at_once:
             release_locked(feed)
+            deeds.note_deed(feed.id, by=Doer.ROWPOST, what="sent", detail="it as soon as it was checked")
 
     return store
 
@@ -131,10 +136,17 @@ def give_up(event: GiveUpRequested) -> Callable[[], Outcome] | None:
     return errands.give_up_chunk(event.errand_id, by=event.by)
 
 
+@handler("feeds.record_deed", on=[DestinationPaused, BreakerOpened, BreakerClosed, OutboxChanged])
+def record_deed(event: deeds.Recorded) -> None:
+    """Writes down who did what where it was done out of reach of the history."""
+    deeds.record(event)
+
+
 @handler(
     "feeds.notify_owner",
     on=[FeedTried, FeedCompleted, FeedRejected, DestinationPaused, DestinationResumed],
     kind=Kind.EFFECT,
+    retry=PATIENT,
     tells_when_parked=False,
 )
 def notify_owner(
@@ -148,6 +160,7 @@ def notify_owner(
     "feeds.notify_admins",
     on=[HandlingParked, DestinationPaused, DestinationResumed],
     kind=Kind.EFFECT,
+    retry=PATIENT,
     tells_when_parked=False,
 )
 def notify_admins(event: HandlingParked | DestinationPaused | DestinationResumed) -> None:

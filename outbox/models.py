@@ -237,7 +237,7 @@ class Heartbeat(models.Model):
     """A process that says that it lives, each few seconds."""
 
     name = models.CharField(max_length=200, primary_key=True)
-    kind = models.CharField(max_length=16)  # worker or relay
+    kind = models.CharField(max_length=16)  # worker, relay or beat
     queues = models.JSONField(default=list)
     concurrency = models.IntegerField(default=1)  # batches that it runs at once
     processes = models.IntegerField(default=1)

@@ -14,3 +14,12 @@ class HandlingParked(Event):
     exception: str
     place: str
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxChanged(Event):
+    """Somebody had parked work run again, or switched a handler, elsewhere than in the admin."""
+
+    what: str  # in the past tense
+    detail: str
+    user_id: int | None = None  # None: on the command line

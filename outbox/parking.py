@@ -6,15 +6,17 @@ from django.db import transaction
 from django.db.models import F
 
 from outbox import sql
+from outbox.events import Event
 from outbox.models import Handling, HandlingQuerySet, State, Subscription
+from outbox.publishing import publish
 from outbox.wakeup import wake_relay
 
 BATCH = 500  # handlings in one transaction
 
 
-def retry_one(handling_id: int, *, generation: int) -> bool:
+def retry_one(handling_id: int, *, generation: int, telling: Event | None = None) -> bool:
     """Runs a parked handling again, unless somebody did since that generation was seen."""
-    return bool(_retry(Handling.objects.filter(id=handling_id, generation=generation)))
+    return bool(_retry(Handling.objects.filter(id=handling_id, generation=generation), telling))
 
 
 def retry_all(
@@ -23,6 +25,7 @@ def retry_all(
     error_id: int | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    telling: Event | None = None,
 ) -> int:
     """Runs all parked handlings again: of a handler, of a group, parked in a time window (by the
     database's clock), or all three together. Returns how many.
@@ -39,19 +42,24 @@ def retry_all(
         # Ids rather than a join: the index over parked work begins with the subscription.
         own = Subscription.objects.filter(handler=handler).values_list("id", flat=True)
         chosen = chosen.filter(subscription_id__in=list(own))
-    return retry_chosen(chosen, until=until)
+    return retry_chosen(chosen, until=until, telling=telling)
 
 
-def retry_chosen(chosen: HandlingQuerySet, *, until: datetime | None = None) -> int:
-    """Runs those of them again that were parked before `until` (now unless given); returns how many."""
+def retry_chosen(
+    chosen: HandlingQuerySet, *, until: datetime | None = None, telling: Event | None = None
+) -> int:
+    """Runs those of them again that were parked before `until` (now unless given); returns how many.
+
+    `telling` is published with the first of them: whatever ends this call, nothing was retried untold.
+    """
     before = chosen.filter(finished_at__lte=until or sql.database_now())
     retried = 0
-    while count := _retry(before):
+    while count := _retry(before, None if retried else telling):
         retried += count
     return retried
 
 
-def _retry(chosen: HandlingQuerySet) -> int:
+def _retry(chosen: HandlingQuerySet, telling: Event | None) -> int:
     """One batch of them waits, due now; the relay makes it ready. Returns its size."""
     now = sql.database_now()
     with transaction.atomic():
@@ -68,5 +76,6 @@ def _retry(chosen: HandlingQuerySet) -> int:
                 error=None,
                 finished_at=None,
             )
+            publish(*filter(None, [telling]))
             transaction.on_commit(wake_relay)
     return len(ids)

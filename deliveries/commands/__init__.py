@@ -16,6 +16,7 @@ from deliveries.commands.destinations import (
     get_destination,
     pause_destination,
     resume_destination,
+    tell_breaker,
 )
 from deliveries.commands.groups import drain_group, open_group, pause_group, resume_group
 
@@ -37,4 +38,5 @@ __all__ = [
     "resume_destination",
     "resume_group",
     "revise_delivery",
+    "tell_breaker",
 ]

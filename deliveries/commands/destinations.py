@@ -4,13 +4,13 @@ import uuid
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from deliveries import token_requests, tokens
 from deliveries.addresses import problem_with_url
 from deliveries.authentication import Auth, problem_with
 from deliveries.errors import BadDestination, DestinationChanged, UnknownDestination
-from deliveries.events import DestinationPaused, DestinationResumed
+from deliveries.events import BreakerClosed, BreakerOpened, DestinationPaused, DestinationResumed
 from deliveries.models import Destination
 from deliveries.wire import problem_with_header
 from outbox import lanes, sql
@@ -45,7 +45,7 @@ def add_destination(
         )
         destination.lane_id = lanes.ensure(EXECUTE, f"destination:{uuid7()}", **_limits(destination))
         _check(destination)
-        destination.save()
+        _save(destination)
     return destination
 
 
@@ -81,6 +81,20 @@ def _check(destination: Destination) -> None:
         raise BadDestination(problem)
 
 
+def _save(destination: Destination, **options: Any) -> None:
+    """Of two who take the same name at once, the check before saw neither."""
+    try:
+        with transaction.atomic():
+            destination.save(**options)
+    except IntegrityError as exc:
+        if not Destination.objects.filter(name=destination.name).exclude(id=destination.pk).exists():
+            raise
+        raise BadDestination(
+            f"Another destination was named {destination.name} a moment ago. Use that one, or choose another "
+            f"name."
+        ) from exc
+
+
 def change_destination(destination_id: int, *, edition: int | None = None, **fields: Any) -> Destination:
     """Changes a destination, and its lane's limits with it. `edition` is that of what the person saw.
 
@@ -101,7 +115,7 @@ def change_destination(destination_id: int, *, edition: int | None = None, **fie
             setattr(destination, name, fields[name])
         destination.edition += 1
         _check(destination)
-        destination.save(update_fields=[*changed, "edition"])
+        _save(destination, update_fields=[*changed, "edition"])
         if changed & {"auth", "credentials"}:
             tokens.forget(destination.id)
         lanes.limit(destination.lane_id, **_limits(destination))
@@ -154,6 +168,17 @@ def resume_destination(destination_id: int) -> bool:
         )
     )
     return True
+
+
+def tell_breaker(destination: Destination, *, was_open: bool, reason: str) -> None:
+    """Publishes that the breaker has opened or closed, if it has; a probe that fails is no news."""
+    if was_open == (destination.breaker_opened > 0):
+        return
+    story, id_, name = _story(destination), destination.id, destination.name
+    if was_open:
+        publish(BreakerClosed(correlation_id=story, destination_id=id_, name=name))
+    else:
+        publish(BreakerOpened(correlation_id=story, destination_id=id_, name=name, reason=reason))
 
 
 def _locked(destination_id: int) -> Destination:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import transaction
 
 from feeds.commands import add_mapping
+from feeds.deeds import note_deed
 from feeds.mapping import MappingError
+from feeds.models import Doer
 
 
 class Command(BaseCommand):
@@ -20,7 +23,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            mapping = add_mapping(name=options["name"], document=options["file"].read_text("utf-8"))
+            document = options["file"].read_text("utf-8")
+            with transaction.atomic():
+                mapping = add_mapping(name=options["name"], document=document)
+                detail = f"version {mapping.version}"
+                note_deed(mapping_name=mapping.name, by=Doer.COMMAND_LINE, what="saved", detail=detail)
         except (OSError, UnicodeDecodeError) as exc:
             self.stderr.write(f"{options['file']} cannot be read: {exc}.")
             sys.exit(2)

@@ -16,7 +16,7 @@ from deliveries.errors import DeliveryError
 from feeds.commands import create_feed, get_mapping
 from feeds.errors import FeedError
 from feeds.first_look import refuse_unsendable
-from feeds.models import Feed, FeedStatus
+from feeds.models import Doer, Feed, FeedStatus
 from feeds.progress import ProgressBar
 from outbox.heartbeats import worker_lives
 
@@ -87,6 +87,7 @@ class Command(BaseCommand):
                     name=path.name,
                     destination=destination,
                     mapping=mapping,
+                    by=Doer.COMMAND_LINE,
                     send_at_once=True,
                     refuse_duplicate=options["refuse_duplicate"],
                     # Who waits is told by the check; its feed stays, and on its page the file can be

@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from outbox import parking, pruning, queries
-from outbox.models import Handling, State, Subscription
+from outbox.models import Handling, State, Subscription, uuid7
+from outbox.notices import OutboxChanged
+from outbox.publishing import publish
 
 UNUSABLE = 2  # exit code for arguments that cannot be followed
 
@@ -75,8 +78,10 @@ class Command(BaseCommand):
         )
 
     def _switch(self, name: str, active: bool) -> None:
-        if not Subscription.objects.filter(handler=name).update(active=active):
-            raise CommandError(f"No subscription has a handler {name}.", returncode=UNUSABLE)
+        with transaction.atomic():
+            if not Subscription.objects.filter(handler=name).update(active=active):
+                raise CommandError(f"No subscription has a handler {name}.", returncode=UNUSABLE)
+            publish(_changed(f"switched {'on' if active else 'off'}", f"the handler {name}"))
 
     def _retry(
         self, *, handler: str | None, error: int | None, handling: int | None, all: bool, json: bool, **_: Any
@@ -89,7 +94,8 @@ class Command(BaseCommand):
         else:
             if handler is not None and not Subscription.objects.filter(handler=handler).exists():
                 raise CommandError(f"No subscription has a handler {handler}.", returncode=UNUSABLE)
-            count = parking.retry_all(handler=handler, error_id=error)
+            told = _changed("retried", _chosen(handler, error))
+            count = parking.retry_all(handler=handler, error_id=error, telling=told)
         if json:
             self._json({"retried": count})
         else:
@@ -100,7 +106,8 @@ class Command(BaseCommand):
         generation = seen.values_list("generation", flat=True).first()
         if generation is None:
             raise CommandError(f"Handling {handling_id} is not parked.", returncode=UNUSABLE)
-        return int(parking.retry_one(handling_id, generation=generation))
+        told = _changed("retried", f"the parked handling {handling_id}")
+        return int(parking.retry_one(handling_id, generation=generation, telling=told))
 
     def _parked(self, *, json: bool) -> None:
         groups = queries.parked_groups()
@@ -131,6 +138,16 @@ class Command(BaseCommand):
             self.stdout.write(
                 "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             )
+
+
+def _changed(what: str, detail: str) -> OutboxChanged:
+    return OutboxChanged(correlation_id=uuid7(), what=what, detail=detail)
+
+
+def _chosen(handler: str | None, error_id: int | None) -> str:
+    """What is retried, in words."""
+    group = f", of error {error_id}" if error_id is not None else ""
+    return f"what {handler} had parked{group}" if handler else f"all that was parked{group}"
 
 
 def _age(since: datetime | None, now: datetime) -> str:

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from deliveries.models import Delivery, Destination
 from feeds import queries
-from feeds.commands import note_deed
+from feeds.deeds import note_deed
+from feeds.handlers import record_deed
 from feeds.models import Alias, Deed, FeedStatus
-from outbox.models import Error, Handling, State, Subscription
+from outbox.models import Error, Handling, OutboxEvent, State, Subscription
+from outbox.notices import OutboxChanged
 from tests.feeds.test_pages.test_admin import form_of
 
 pytestmark = pytest.mark.django_db
@@ -142,8 +144,10 @@ def test_parked_work_that_is_retried_is_told_on_the_overview(browser, destinatio
     form = {"error_id": error.id, "handler": "t.one", "until": timezone.now().isoformat()}
     for _ in range(2):
         browser.post(reverse("feeds:retry_parked"), form)
-    assert told() == [("anna", "retried", "1 parked of t.one")]
-    assert "anna retried 1 parked of t.one" in words(browser.get(reverse("feeds:overview")))
+    [event] = OutboxEvent.objects.all()  # of the first; its handler tells it
+    record_deed(OutboxChanged.restore(event.payload, correlation_id=event.correlation_id))
+    assert told() == [("anna", "retried", "what t.one had parked")]
+    assert "anna retried what t.one had parked" in words(browser.get(reverse("feeds:overview")))
 
 
 def test_what_is_done_in_the_admin_to_people_and_to_the_outbox_is_told_too(browser, owner):
@@ -194,8 +198,8 @@ def test_the_newest_deeds_are_read_in_two_queries_without_any_secret(
         note_deed(delivering.id, user_id=admin.pk, what="edited", detail=f"row {number}")
     with django_assert_num_queries(2) as asked:
         done = queries.recent_deeds()
-    assert [each.what for each in done[:3]] == ["edited row 14", "changed x14", "edited row 13"]
-    assert len(done) == 20
+    assert [each.what for each in done.items[:3]] == ["edited row 14", "changed x14", "edited row 13"]
+    assert len(done.items) == 20
     assert "headers" not in asked.captured_queries[0]["sql"]
 
 
@@ -207,3 +211,9 @@ def test_a_row_of_a_cancelled_feed_is_not_sent_again_in_the_admin_and_the_reason
     assert "The feed is cancelled, and cannot be retried." in page.text
     assert set(Delivery.objects.values_list("status", flat=True)) == {"failed"}
     assert not Deed.objects.exists()
+
+
+def test_what_is_done_with_a_feed_by_a_button_is_recorded(as_, owner, delivering):
+    for action in ("pause", "cancel"):
+        as_(owner).post(reverse("feeds:act", args=[delivering.id, action]))
+    assert told(feed=delivering) == [("olga", "paused", ""), ("olga", "cancelled", "")]

@@ -5,9 +5,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import transaction
 
 from deliveries.commands import add_destination
 from deliveries.errors import DeliveryError
+from feeds.deeds import note_deed
+from feeds.models import Doer
 
 
 class Command(BaseCommand):
@@ -23,14 +26,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            destination = add_destination(
-                name=options["name"],
-                url=options["url"],
-                method=options["method"],
-                headers=dict(_header(text) for text in options["header"]),
-                rate=options["rate"],
-                concurrency=options["concurrency"],
-            )
+            with transaction.atomic():
+                destination = add_destination(
+                    name=options["name"],
+                    url=options["url"],
+                    method=options["method"],
+                    headers=dict(_header(text) for text in options["header"]),
+                    rate=options["rate"],
+                    concurrency=options["concurrency"],
+                )
+                note_deed(destination_id=destination.id, by=Doer.COMMAND_LINE, what="added")
         except (DeliveryError, ValueError) as exc:
             self.stderr.write(str(exc))
             sys.exit(2)
