@@ -1,7 +1,6 @@
 """Where a feed stands right now, in words and numbers."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -11,17 +10,19 @@ from django.utils import timezone
 from deliveries.events import DeliveryScheduled
 from deliveries.ids import number_range
 from deliveries.models import Delivery, Status
+from feeds.deeds import UPLOADED
 from feeds.errands import GIVEN_UP_IN, RETRIED_IN
 from feeds.models import TRIAL_ROWS, Errand, ErrandKind, Feed, FeedStatus
+from feeds.queries.holds import Wait, hold
 from feeds.queries.pace import Pace, pace
 from feeds.queries.trial import Trial, trial
 from outbox import heartbeats
-from outbox.models import Handling, Lane, OutboxEvent
+from outbox.models import Handling, OutboxEvent
 
 # After a person sent rows again, the ledger follows within moments: so long the page of a feed that is
 # over looks for it.
 STIRRED = timedelta(seconds=30)
-ERRANDS_SHOWN = 5
+ERRANDS_SHOWN = 5  # those under way, which are few: each holds the feed's rows for a while
 COUNTED = 10_000  # rows of a feed whose deliveries may be counted for a page
 LOOKED_AT = 500  # handlings of all feeds among which this one's are looked for
 
@@ -38,7 +39,7 @@ class Live:
         return _sentence(self._feed)
 
     @cached_property
-    def waits(self) -> Sequence["Wait"]:
+    def waits(self) -> Sequence[Wait]:
         return waits(self._feed)
 
     @cached_property
@@ -48,8 +49,8 @@ class Live:
 
     @cached_property
     def pace(self) -> Pace | None:
-        """None while nothing but probes may go."""
-        return None if self.waits or self._feed.destination.breaker_opened else pace(self._feed)
+        """None while nothing, or nothing but probes, may go."""
+        return None if self.waits else pace(self._feed)
 
     @cached_property
     def trial(self) -> Trial | None:
@@ -87,6 +88,11 @@ class Live:
             feed.failed > feed.invalid and not feed.rows_deleted and not whole and feed.status in RETRIED_IN
         )
 
+    @property
+    def retried_groups(self) -> set[str]:
+        """Keys of the groups of failures that are being sent again."""
+        return {e.group for e in self.errands if e.kind == ErrandKind.RETRY and not e.ended_at}
+
     @cached_property
     def moves(self) -> bool:
         """The page asks again."""
@@ -94,7 +100,8 @@ class Live:
         if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
             return False
         stirred = timezone.now() - STIRRED
-        return bool(self.errands) or not feed.is_over or feed.deeds.filter(at__gt=stirred).exists()
+        deeds = feed.deeds.filter(at__gt=stirred).exclude(what=UPLOADED)
+        return bool(self.errands) or not feed.is_over or deeds.exists()
 
     @property
     def poll(self) -> int:
@@ -141,14 +148,6 @@ def _trial_sentence(feed: Feed) -> str:
     return f"{what} The other {feed.unreached:,} wait for you: send the rest, or cancel." if sent else what
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Why nothing, or less than expected, is being sent."""
-
-    sentence: str
-    until: datetime | None = None
-
-
 def waits(feed: Feed) -> list[Wait]:
     """What the feed waits for right now, most important first."""
     if feed.is_over or feed.status == FeedStatus.READY:
@@ -158,8 +157,8 @@ def waits(feed: Feed) -> list[Wait]:
         found.append(
             Wait("No worker is running, so nothing moves. The feed is safe; an admin has to start one.")
         )
-    if feed.status == FeedStatus.DELIVERING:
-        found += _holds(feed)
+    if feed.status == FeedStatus.DELIVERING and (held := hold(feed.destination)):
+        found.append(held)
     if _is_parked(feed):
         found.append(
             Wait("Some of its work gave up by our fault, and is kept: an admin can retry it. No row is lost.")
@@ -189,15 +188,3 @@ def _still_wanted(event_ids: Iterable[int]) -> list[int]:
 def _is_parked(feed: Feed) -> bool:
     parked = Handling.objects.parked().order_by("subscription_id", "error_id").values("event_id")[:LOOKED_AT]
     return OutboxEvent.objects.filter(id__in=parked, conversation_id=feed.id).exists()
-
-
-def _holds(feed: Feed) -> list[Wait]:
-    now, found = timezone.now(), []
-    for lane in Lane.objects.filter(id=feed.destination.lane_id):
-        if lane.paused:
-            why = f": {lane.held_for}" if lane.held_for else "."
-            found.append(Wait(f"The destination {feed.destination.name} is paused{why}"))
-        elif lane.held_until and lane.held_until > now:
-            why = f"The destination {feed.destination.name} is held: {lane.held_for}"
-            found.append(Wait(why, lane.held_until))
-    return found
