@@ -10,7 +10,10 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+
+from feeds.views import typed
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -58,6 +61,8 @@ def not_shown(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    if typed.keep(request):
+        return redirect(request.get_full_path())
     return page(
         403,
         "This page was open for too long",

@@ -15,9 +15,11 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import resolve_url
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from config import error_pages
+from feeds.views import typed
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -31,6 +33,9 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+# Whatever was asked for, and whatever of it was to be taken.
+IN_PLACE = {"HX-Retarget": "#signed-out", "HX-Reswap": "innerHTML", "HX-Reselect": "#signed-out-note"}
 
 
 def content_security_policy(get_response: View) -> View:
@@ -71,15 +76,16 @@ def gone_meanwhile(get_response: View) -> View:
 
 
 def sign_in_again(get_response: View) -> View:
-    """A page that was left open over night asks for a part of itself: the whole page goes to the login."""
+    """A page that was left open over night asks for a part of itself: it is told so in place, and kept."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         login = resolve_url(settings.LOGIN_URL)
         if "HX-Request" in request.headers and response.headers.get("Location", "").startswith(login):
-            again = HttpResponse(status=204, headers={"HX-Refresh": "true"})
-            again.cookies = response.cookies  # what is told at the sign-in
-            return again
+            # Else this answer, should it come late, would take away the cookie of a new sign-in.
+            request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+            told = render_to_string("_signed_out.html", {"login": login})
+            return HttpResponse(told, headers=IN_PLACE)
         return response
 
     return respond
@@ -91,8 +97,15 @@ class SignInFirst(LoginRequiredMiddleware):
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseRedirect:
-        if request.method != "POST":
+        if request.method != "POST" or "HX-Request" in request.headers:
             return super().handle_no_permission(request, view_func)
+        if typed.keep(request):
+            messages.warning(
+                request,
+                "You were signed out meanwhile: nothing was stored. What you typed is there again "
+                "once you have signed in.",
+            )
+            return redirect_to_login(request.get_full_path(), self.get_login_url(view_func))
         messages.warning(
             request, "You were signed out meanwhile: nothing was done. Sign in, and do it once more."
         )

@@ -11,6 +11,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import environ
 
@@ -56,6 +57,17 @@ def _secret_key(var: Path) -> str:
         return kept.read_text()
     except OSError as exc:
         _stop(f"no SECRET_KEY is set and none can be kept in {kept} ({exc.strerror}).")
+
+
+def _host_of(url: str) -> str:
+    """As a request names it, without the port."""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if not host:
+        _stop(f"BASE_URL must name a host, as https://rowpost.example does, not be {url!r}.")
+    return f"[{host}]" if ":" in host else host
 
 
 def _networks(name: str) -> list[str]:
@@ -111,10 +123,11 @@ DEBUG = _flag("DEBUG", False)
 SECRET_KEY = _secret_key(VAR_DIR)
 # Older keys with which secrets in the database may still be read.
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 BASE_URL = env.str("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 if not BASE_URL.startswith(("http://", "https://")):
     _stop(f"BASE_URL must start with http:// or https://, not be {BASE_URL!r}.")
+_base_host = _host_of(BASE_URL)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", _base_host])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 ALLOWED_NETWORKS = _networks("ALLOWED_NETWORKS")
 
@@ -126,7 +139,7 @@ INSTALLED_APPS = [
     "axes",
     "django_celery_beat",
     "django_htmx",
-    "django.contrib.admin",
+    "config.apps.ConfiguredAdmin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -138,6 +151,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.content_security_policy",
+    "feeds.uploads.leave_nothing_behind",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -239,6 +253,9 @@ try:
 except Exception as exc:
     _stop(f"EMAIL_URL cannot be read ({exc}); use smtp://user:password@host:587.")
 vars().update(EMAIL_CONFIG)
+# Seconds for each answer of the mail server: one that says nothing must not keep a worker's thread for good,
+# nor so long that the lease is over and the mail is sent once more.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "rowpost@localhost")
 
 # Celery is a wake-up channel; the database is the queue of record (docs/architecture.md).

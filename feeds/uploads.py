@@ -1,9 +1,12 @@
 """Uploads: streamed to disk whatever their size, and refused before they are read when they are too large."""
 
+import contextlib
+from collections.abc import Callable
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import HttpRequest, HttpResponse
 
 LARGEST = 2 * 1024**3  # bytes of one upload
 _FORM = 1024**2  # what the form around the file may take
@@ -26,9 +29,19 @@ class FeedUploadHandler(TemporaryFileUploadHandler):
                 "larger one, or compress it with gzip and upload the .gz."
             )
 
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        try:
-            self.file.write(raw_data)
-        except OSError:
-            self.file.close()  # and deletes it: the room is needed
-            raise
+
+def leave_nothing_behind(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Closes, and thereby deletes, also the file that was being received when something went wrong. Django
+    leaves it to the garbage collection, and its room is needed."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        for handler in request.upload_handlers:
+            if file := getattr(handler, "file", None):
+                with contextlib.suppress(OSError):  # the disk is full for its last bytes too
+                    file.close()
+        return response
+
+    return respond

@@ -176,31 +176,25 @@ def test_a_disk_that_is_full_while_the_upload_is_received_gives_a_plain_page(
     assert "The disk is full" in answer.text
 
 
-def test_a_database_that_is_away_gives_a_plain_page_and_nothing_is_half_written(
-    as_, owner, destination, settings, monkeypatch
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (OperationalError("connection refused"), 503, "The database cannot be used right now"),
+        (DataError("value too long"), 500, "Something went wrong on our side"),
+    ],
+    ids=["away", "refuses"],
+)
+def test_what_the_database_does_not_take_gives_a_plain_page_and_nothing_is_half_written(
+    as_, owner, destination, settings, monkeypatch, error, status, told
 ):
-    def away(*_):
-        raise OperationalError("connection refused")
+    def raises(*_):
+        raise error
 
-    monkeypatch.setattr("feeds.commands.deliveries.open_group", away)
+    monkeypatch.setattr("feeds.commands.deliveries.open_group", raises)
     answer = upload(as_(owner), destination, csv_file())
 
-    assert answer.status_code == 503
-    assert "The database cannot be used right now" in answer.text
-    assert not stored_files(settings)
-
-
-def test_what_the_database_refuses_is_not_called_a_database_that_is_away(
-    as_, owner, destination, settings, monkeypatch
-):
-    def refuses(*_):
-        raise DataError("value too long")
-
-    monkeypatch.setattr("feeds.commands.deliveries.open_group", refuses)
-    answer = upload(as_(owner), destination, csv_file())
-
-    assert answer.status_code == 500
-    assert "Something went wrong on our side" in answer.text
+    assert answer.status_code == status
+    assert told in answer.text
     assert not stored_files(settings)
 
 
@@ -220,3 +214,14 @@ def test_an_upload_is_streamed_to_disk_and_not_held_in_memory(rf):
     request = rf.post("/", {"files": io.BytesIO(b"a,b\n")})
     with request.FILES["files"] as file:
         assert file.temporary_file_path()
+
+
+def test_a_newcomer_without_a_file_takes_the_sample_which_is_never_sent_unseen(as_, owner, destination):
+    browser = as_(owner)
+    assert 'name="sample"' in browser.get(reverse("feeds:upload")).text
+    upload(browser, destination, sample="products", send_at_once="on")
+
+    feed = Feed.objects.get()
+    assert (feed.name, feed.send_at_once) == ("products.csv", False)
+    assert len(feed.source_path.read_bytes().splitlines()) == 201
+    assert 'name="sample"' not in browser.get(reverse("feeds:upload")).text
