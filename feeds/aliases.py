@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from feeds.commands import correct, locked, note_deed
+from feeds.commands import correct, locked
+from feeds.deeds import note_deed
 from feeds.errors import WrongState
 from feeds.models import Alias
 

@@ -56,7 +56,7 @@ def check(feed: Feed, *, confirmed: Sequence[tuple[str, str]] = ()) -> Checked:
         fields["aliases"] = feed.aliases
         return Checked(fields | _counted(feed, dialect, bound, kept, len(names)))
     except MissingColumns as exc:
-        fields["missing"] = list(exc.columns)
+        fields |= {"missing": list(exc.columns), "aliases": feed.aliases}
         return _unsent(feed, fields, exc)
     except (Unreadable, MappingError) as exc:
         return Checked(fields, rejection=str(exc))

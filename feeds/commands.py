@@ -15,10 +15,11 @@ from deliveries import commands as deliveries
 from deliveries.models import Destination
 from deliveries.storable import storable
 from feeds import durable
+from feeds.deeds import UPLOADED, note_deed
 from feeds.errors import DuplicateFile, FeedError, MappingChanged, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
-from feeds.models import TRIAL_ROWS, Deed, Feed, FeedStatus, Mapping
+from feeds.models import TRIAL_ROWS, Doer, Feed, FeedStatus, Mapping
 from outbox import sql
 from outbox.models import uuid7
 from outbox.publishing import publish
@@ -63,12 +64,13 @@ def create_feed(
     destination: Destination,
     mapping: Mapping | None = None,
     owner_id: int | None = None,
+    by: Doer = Doer.PERSON,
     send_at_once: bool = False,
     refuse_duplicate: bool = False,
     ticket: uuid.UUID | None = None,
     inspect: Callable[[Feed], None] | None = None,
 ) -> Feed:
-    """Stores the file, then the feed with its FeedCreated in one transaction.
+    """Stores the file, then the feed with its FeedCreated and the deed of the upload in one transaction.
 
     An upload that this returns is never lost. With the `ticket` of an earlier one of the same owner and
     content it is that one's feed that is returned. Raises DuplicateFile when asked to, whatever `inspect`
@@ -96,6 +98,7 @@ def create_feed(
         with transaction.atomic():
             feed.lane_id = deliveries.open_group(feed.id, destination)
             feed.save(force_insert=True)
+            note_deed(feed.id, user_id=owner_id, by=by, what=UPLOADED)
             publish(FeedCreated(correlation_id=feed.id, conversation_id=feed.id))
     except BaseException as exc:
         shutil.rmtree(feed.folder, ignore_errors=True)
@@ -165,6 +168,19 @@ def correct(feed_id: uuid.UUID, *, said: dict[str, Any]) -> None:
     feed.total = feed.invalid = feed.failed = feed.pending = 0
     feed.save(update_fields=["status", "said", "reason", "total", "invalid", "failed", "pending"])
     publish(FeedCorrected(correlation_id=feed.id, conversation_id=feed.id))
+
+
+@transaction.atomic
+def choose_mapping(feed_id: uuid.UUID, *, mapping: Mapping | None, user_id: int | None) -> None:
+    """Has the rows become something else; None: objects of their columns. The file is read again with it.
+
+    Raises WrongState once anything is sent.
+    """
+    correct(feed_id, said=locked(feed_id).said)
+    name, document = (str(mapping), mapping.document) if mapping else ("", {})
+    Feed.objects.filter(id=feed_id).update(mapping_name=name, mapping=document)
+    detail = f"the mapping {name}" if name else "to send the rows as they are"
+    note_deed(feed_id, user_id=user_id, what="chose", detail=detail)
 
 
 @transaction.atomic
@@ -244,26 +260,6 @@ def cancel(feed_id: uuid.UUID) -> None:
     feed.save(update_fields=["status", "trial", "pending", "cancelled", "ended_at"])
     deliveries.pause_group(feed.lane_id)
     publish(FeedCancelled(correlation_id=feed.id, conversation_id=feed.id))
-
-
-def note_deed(
-    feed_id: uuid.UUID | None = None,
-    *,
-    user_id: int | None,
-    what: str,
-    detail: str = "",
-    destination_id: int | None = None,
-    mapping_name: str = "",
-) -> None:
-    """Records that a person did something with a feed, a destination, a mapping, or with Rowpost itself."""
-    Deed.objects.create(
-        feed_id=feed_id,
-        destination_id=destination_id,
-        mapping_name=mapping_name,
-        user_id=user_id,
-        what=what,
-        detail=detail[:300],
-    )
 
 
 def close_if_done(feed: Feed) -> None:

@@ -1,16 +1,24 @@
 """What people do with destinations: the commands of deliveries, and beside each the deed that records it."""
 
+import time
+import uuid
+from dataclasses import asdict
+from datetime import timedelta
+
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from deliveries import commands, trial
 from deliveries.changes import changed_settings
 from deliveries.forms import DestinationForm
 from deliveries.models import Destination
-from deliveries.trial import Trial
-from feeds.commands import note_deed
+from feeds.deeds import note_deed
+from feeds.models import SentTest
 
 Person = AbstractBaseUser | AnonymousUser
+TESTS_KEPT = timedelta(days=30)
+POLL = 0.1  # seconds
 
 
 @transaction.atomic
@@ -45,11 +53,38 @@ def resume_destination(destination_id: int, *, user: Person) -> bool:
     return done
 
 
-def try_destination(destination: Destination, *, user: Person, **request: str) -> Trial:
-    """Sends one request outside of any delivery. That it was sent is recorded, and nothing of it."""
+def try_destination(
+    destination: Destination, *, user: Person, ticket: uuid.UUID, **request: str
+) -> tuple[SentTest, bool]:
+    """Sends one request outside of any delivery, and keeps the exchange; says whether this call sent it.
+
+    With a ticket that was used for the same request nothing is sent: it is that exchange that is returned,
+    once it is there. One whose process died never is; then it is returned without.
+    """
+    key = uuid.uuid5(ticket, repr((destination.id, sorted(request.items()))))
+    try:
+        with transaction.atomic():
+            test = SentTest.objects.create(
+                ticket=key, destination=destination, user_id=user.pk, asked=request
+            )
+    except IntegrityError:
+        return _sent_before(key), False
     sent = trial.send(destination, **request)
-    answered = f"answered {sent.answer.status}" if sent.answer.status else "not answered"
-    note_deed(
-        destination_id=destination.id, user_id=user.pk, what="sent", detail=f"a test, which was {answered}"
-    )
-    return sent
+    answered = f"answered {sent.status}" if sent.status else "not answered"
+    detail = f"a test, which was {answered}"
+    with transaction.atomic():
+        test.exchange = asdict(sent)
+        test.save(update_fields=["exchange"])
+        note_deed(destination_id=destination.id, user_id=user.pk, what="sent", detail=detail)
+        SentTest.objects.filter(destination=destination, began_at__lt=timezone.now() - TESTS_KEPT).delete()
+    return test, True
+
+
+def _sent_before(ticket: uuid.UUID) -> SentTest:
+    """What the first press sent: waited for, as whoever pressed first waits for it."""
+    ends = time.monotonic() + trial.LONGEST + 5
+    test = SentTest.objects.get(ticket=ticket)
+    while test.exchange is None and time.monotonic() < ends:
+        time.sleep(POLL)
+        test.refresh_from_db()
+    return test

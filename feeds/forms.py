@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 
 from deliveries.forms import METHODS
 from feeds import queries
@@ -13,7 +14,10 @@ from feeds.commands import create_feed
 from feeds.mapping import Mapping as ParsedMapping
 from feeds.mapping import MappingError
 from feeds.models import Feed, Mapping
+from feeds.named_choices import NameField, are_many
 from feeds.uploads import LARGEST
+
+FEWEST_LINES, MOST_LINES, LINE = 3, 16, 90  # of a body: lines shown, and characters of one
 
 
 class FilesInput(forms.ClearableFileInput):
@@ -28,20 +32,54 @@ class FilesField(forms.FileField):
         return [super(FilesField, self).clean(file, initial) for file in files]
 
 
-class MappingField(forms.TypedChoiceField):
-    """The newest version of each mapping."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(coerce=_mapping, empty_value=None, **options)
-
-
 def _mapping(key: str) -> Mapping | None:
     return Mapping.objects.filter(id=int(key)).first()
 
 
-def _mapping_choices() -> list[tuple[str, str]]:
-    plain = [("", "Each row as a JSON object of its columns")]
-    return plain + [(str(mapping.id), str(mapping)) for mapping in queries.newest_mappings()]
+PLAIN = "Each row as a JSON object of its columns"
+
+
+def _mapping_field() -> forms.Field:
+    """The newest version of each mapping."""
+    label, newest = "What each row becomes", queries.newest_mappings()
+    if are_many(newest):
+        return NameField(newest, kind="mapping", label=label, required=False)
+    choices = [("", PLAIN), *((str(mapping.id), str(mapping)) for mapping in newest)]
+    return forms.TypedChoiceField(
+        label=label, choices=choices, required=False, coerce=_mapping, empty_value=None
+    )
+
+
+def _destination_field(user: queries.Viewer) -> forms.Field:
+    visible, required = queries.visible_destinations(user), "Choose where the rows go."
+    if are_many(visible):
+        errors = {"required": required}
+        return NameField(visible, kind="destination", label="Destination", error_messages=errors)
+    return forms.ModelChoiceField(
+        queryset=visible,
+        label="Destination",
+        empty_label=None,
+        error_messages={"required": required, "invalid_choice": "It is gone; choose again."},
+    )
+
+
+class MappingChoiceForm(forms.Form):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["mapping"] = _mapping_field()
+
+    @property
+    def by_name(self) -> bool:
+        return isinstance(self.fields["mapping"], NameField)
+
+    @classmethod
+    def of(cls, feed: Feed) -> Self:
+        """The form with the mapping that the feed has, in its newest version."""
+        form = cls()
+        newest = queries.newest_mappings().filter(name=feed.mapping_base).first()
+        if newest is not None:
+            form.initial["mapping"] = newest.name if form.by_name else str(newest.pk)
+        return form
 
 
 class UploadForm(forms.Form):
@@ -59,7 +97,6 @@ class UploadForm(forms.Form):
             "empty": "The file is empty: it has no header and no rows.",
         },
     )
-    mapping = MappingField(label="What each row becomes", choices=_mapping_choices, required=False)
     send_at_once = forms.TypedChoiceField(
         label="Then",
         choices=[("", "Check it first and let me press Send"), ("on", "Send it as soon as it is checked")],
@@ -74,15 +111,29 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args: Any, user: queries.Viewer, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["destination"] = forms.ModelChoiceField(
-            queryset=queries.visible_destinations(user),
-            label="Destination",
-            empty_label=None,
-            error_messages={
-                "required": "Choose where the rows go.",
-                "invalid_choice": "It is gone; choose again.",
-            },
-        )
+        self.fields["destination"] = _destination_field(user)
+        self.fields["mapping"] = _mapping_field()
+        self._user = user
+
+    def propose(self, *, destination: str, mapping: str) -> None:
+        """Those that a person came from, by their names."""
+        among: list[tuple[str, str, QuerySet[Any]]] = [
+            ("destination", destination, queries.visible_destinations(self._user)),
+            ("mapping", mapping, queries.newest_mappings()),
+        ]
+        for field, name, choices in among:
+            key = choices.filter(name=name).values_list("pk", flat=True).first() if name else None
+            if key is not None:
+                self.initial[field] = name if self.names[field] else key
+
+    @property
+    def names(self) -> dict[str, bool]:
+        """Which are chosen by name, for there are too many for a list."""
+        return {name: isinstance(self.fields[name], NameField) for name in ("destination", "mapping")}
+
+    @property
+    def has_destinations(self) -> bool:
+        return queries.visible_destinations(self._user).exists()
 
     def create_feeds(self, *, owner_id: int) -> Iterator[Feed]:
         """A feed of each file, one after the other; raises OSError at the one that cannot be stored."""
@@ -130,11 +181,20 @@ class TrialForm(forms.Form):
     """One request for a test."""
 
     method = forms.ChoiceField(choices=[(method, method) for method in METHODS])
-    path = forms.CharField(required=False, help_text="Appended to the URL; mostly empty.")
+    path = forms.CharField(required=False, label="Path after the URL", help_text="Mostly empty.")
     content_type = forms.CharField(required=False, label="Content type")
-    body = forms.CharField(
-        required=False, widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false"}), strip=False
-    )
+    body = forms.CharField(required=False, widget=forms.Textarea(attrs={"spellcheck": "false"}), strip=False)
+    # New each time that the form is shown: pressed twice, it sends once.
+    ticket = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        lines = str(self["body"].value() or "").splitlines()
+        wanted = sum(1 + len(line) // LINE for line in lines)
+        self.fields["body"].widget.attrs["rows"] = max(FEWEST_LINES, min(wanted, MOST_LINES))
+
+    def clean_ticket(self) -> uuid.UUID:
+        return self.cleaned_data["ticket"] or uuid.uuid4()
 
     def clean_path(self) -> str:
         path: str = self.cleaned_data["path"]

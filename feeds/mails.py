@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from deliveries.events import DestinationPaused, DestinationResumed
@@ -150,11 +150,12 @@ def _next_letter(event: FeedNews) -> Letter | None:
 
 
 def _under_way(event: DestinationPaused | DestinationResumed) -> QuerySet[Feed]:
-    return Feed.objects.filter(
-        destination_id=event.destination_id,
-        status__in=(FeedStatus.DELIVERING, FeedStatus.PAUSED),
-        owner__isnull=False,
-    )
+    """The feeds that it concerns: of a resumption also those that have ended since, for whose they are was
+    told of the pause."""
+    under_way = Q(status__in=(FeedStatus.DELIVERING, FeedStatus.PAUSED))
+    if isinstance(event, DestinationResumed) and event.occurred_at is not None:
+        under_way |= Q(status=FeedStatus.COMPLETED, ended_at__gt=event.occurred_at)
+    return Feed.objects.filter(under_way, destination_id=event.destination_id, owner__isnull=False)
 
 
 def _only_edited(feed: Feed, event: FeedCompleted) -> bool:

@@ -48,12 +48,9 @@ class Columns:
         return [name for name in names if not self._found(name)]
 
     def require(self, names: Iterable[str]) -> None:
-        """Raises one MappingError that names every missing column, or the first one that is not alone."""
-        wanted = list(dict.fromkeys(names))
-        if missing := self.missing(wanted):
+        """Raises one MissingColumns that names every missing column."""
+        if missing := self.missing(dict.fromkeys(names)):
             raise MissingColumns(self._missing(missing), missing)
-        for name in wanted:
-            self.index(name)
 
     def require_distinct(self) -> None:
         """Raises MappingError unless every column can be a key of one JSON object."""

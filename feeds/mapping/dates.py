@@ -82,7 +82,7 @@ def _century(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 def _check_literals(text: str, literals: list[str], where: str) -> None:
     strange = [char for part in literals for char in part if char.isalnum() and char not in "TZ"]
-    if "%" in text or strange:
+    if strange:
         sign = quoted("%" if "%" in text else strange[0])
         raise MappingError(
             f"{where} {quoted(text)} has a {sign} that means nothing; write it with {_LEGEND}."

@@ -1,15 +1,30 @@
 """What the pages read. Nothing here walks a whole feed: pages are read by key, samples tell of the rest,
 and counts come from the feed's own ledger."""
 
-from feeds.queries.columns import aliases_of, missing_columns, whole_line
-from feeds.queries.deeds import deeds_of_destination, deeds_of_feed, deeds_of_mapping, recent_deeds
-from feeds.queries.destinations import destinations_page, get_destination, may_send, visible_destinations
+from feeds.queries.columns import missing_columns, whole_line
+from feeds.queries.deeds import deeds_of_destination, deeds_of_feed, deeds_of_mapping, recent_deeds, upload_of
+from feeds.queries.destinations import (
+    destinations_page,
+    get_destination,
+    groups_to_choose,
+    kept_destinations,
+    may_add,
+    may_send,
+    sent_test,
+    visible_destinations,
+)
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.health import SECRETS, health, troubled_first
 from feeds.queries.live import Live
 from feeds.queries.mails import feed_mails
-from feeds.queries.mappings import mapping_versions, mappings_page, newest_mappings
+from feeds.queries.mappings import (
+    aliases_page,
+    mapping_version,
+    mappings_page,
+    newest_mappings,
+    versions_page,
+)
 from feeds.queries.pace import chart
 from feeds.queries.preview import preview
 from feeds.queries.results import RESULT_FILES, result_count, result_rows, result_text
@@ -26,7 +41,7 @@ __all__ = [
     "Live",
     "Show",
     "Viewer",
-    "aliases_of",
+    "aliases_page",
     "as_entered",
     "chart",
     "deeds_of_destination",
@@ -40,9 +55,12 @@ __all__ = [
     "get_destination",
     "get_feed",
     "get_row",
+    "groups_to_choose",
     "health",
-    "mapping_versions",
+    "kept_destinations",
+    "mapping_version",
     "mappings_page",
+    "may_add",
     "may_send",
     "missing_columns",
     "newest_mappings",
@@ -54,8 +72,11 @@ __all__ = [
     "row_story",
     "rows_page",
     "sample_request",
+    "sent_test",
     "throughput",
     "troubled_first",
+    "upload_of",
+    "versions_page",
     "visible_destinations",
     "visible_feeds",
     "whole_line",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from feeds.mapping import Columns, Mapping, fold
-from feeds.models import Alias, Feed
+from feeds.models import Feed
 from feeds.queries.preview import DELIMITERS, first_records
 from feeds.reading import Dialect
 
@@ -56,7 +56,6 @@ def missing_columns(feed: Feed) -> list[Missing]:
     used = {header.index(name) for name in named if not header.missing([name])}
     used |= {header.index(found) for found in feed.aliases.values()}
     unused = [name for index, name in enumerate(feed.columns) if index not in used]
-    unused = [name for name in unused if name.strip() and feed.columns.count(name) == 1]
     return [_missing(name, unused) for name in feed.missing]
 
 
@@ -72,9 +71,3 @@ def _likeness(one: str, other: str) -> float:
     shorter, longer = sorted((one, other), key=len)
     holds = len(shorter) > 2 and shorter in longer
     return max(SequenceMatcher(None, one, other).ratio(), LIKELY if holds else 0)
-
-
-def aliases_of(mapping_name: str) -> list[Alias]:
-    """What people confirmed for a mapping, by its columns."""
-    aliases = Alias.objects.filter(mapping_name=mapping_name).select_related("user", "feed")
-    return list(aliases.order_by("column", "-id")[:500])

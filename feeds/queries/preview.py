@@ -1,11 +1,14 @@
 """What a checked feed holds and what would be sent, before anything is."""
 
+import re
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deliveries.models import Destination
-from deliveries.sending import target_url
+from deliveries.ids import delivery_id
+from deliveries.models import Attempt, Delivery, Destination, Payload
+from deliveries.shown import request_of, shown_request
 from feeds.commands import earlier_feed
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
 from feeds.mapping import BoundMapping, MappingError, RowError
@@ -19,6 +22,7 @@ from feeds.source import read_rows
 
 LOOKED_AT = 5000  # rows in which invalid ones are looked for
 STEP = 250  # rows that are read at once
+# Samples, not lists: all rows of the file stand in the table of rows and in the files of results.
 FIRST_ROWS = 8
 ODD_ROWS = 10
 REQUESTS = 3
@@ -32,7 +36,7 @@ DELIMITERS = {
     ", ": "comma and space",
     "": "none",
 }
-HIDDEN = "••••••••"
+_NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*|[1-9]\d{0,2}(?:[., ']\d{3})+)(?:[.,]\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Preview:
     facts: Sequence[tuple[str, str]]
     columns: Sequence[str]
     rows: Sequence[Record]
+    numbers: frozenset[int]  # places of the columns that hold numbers, as far as these rows tell
     odd: Sequence[OddRow]  # invalid ones, as far as they were looked for
     reasons: Sequence[tuple[str, int]]
     all_seen: bool  # the reasons are those of every invalid row
@@ -91,15 +96,24 @@ def preview(feed: Feed, viewer: Viewer) -> Preview:
         facts=_facts(feed),
         columns=feed.columns,
         rows=good[:FIRST_ROWS],
+        numbers=_number_columns([record.cells for record in good[:FIRST_ROWS]]),
         odd=odd[:ODD_ROWS],
         reasons=reasons.most_common(),
         all_seen=reasons.total() >= feed.invalid,
-        requests=[request_of(bound, record, feed.destination) for record in good[:REQUESTS]] if bound else [],
+        requests=[first_request(bound, row, feed.destination, feed.id) for row in good[:REQUESTS]]
+        if bound
+        else [],
         problem=problem,
         estimate=estimate(feed),
         earlier=earlier,
         may_open_earlier=earlier is not None and visible_feeds(viewer).filter(id=earlier.id).exists(),
     )
+
+
+def _number_columns(rows: Sequence[Sequence[str]]) -> frozenset[int]:
+    """They are set in line by their digits. What begins with a zero is a name: 001, but not 0.5."""
+    columns = (list(filter(None, map(str.strip, cells))) for cells in zip(*rows, strict=False))
+    return frozenset(place for place, cells in enumerate(columns) if cells and all(map(_NUMBER.match, cells)))
 
 
 def _first_rows(feed: Feed, bound: BoundMapping | None) -> tuple[list[Record], list[OddRow]]:
@@ -164,21 +178,33 @@ def _facts(feed: Feed) -> list[tuple[str, str]]:
     return facts
 
 
-def request_of(bound: BoundMapping, record: Record, destination: Destination) -> FirstRequest:
+def first_request(
+    bound: BoundMapping, record: Record, destination: Destination, feed_id: uuid.UUID | None = None
+) -> FirstRequest:
+    """What the row's first attempt will send; without a feed what any feed would, with no key."""
     try:
         rendered = bound.render(record.cells)
     except RowError as exc:
         return FirstRequest(record.number, error=str(exc))
-    headers = [(name, HIDDEN) for name in destination.headers]
-    if rendered.content_type:
-        headers.append(("Content-Type", rendered.content_type))
-    headers.append(("Idempotency-Key", "the row's own key, the same for each attempt"))
-    return FirstRequest(
-        record.number,
+    payload = Payload(
+        revision=1,
         method=rendered.method,
-        url=target_url(destination.url, rendered.path),
         path=rendered.path,
         content_type=rendered.content_type,
-        headers=headers,
         body=rendered.body.decode(errors="replace"),
+    )
+    if feed_id is None:
+        shown = shown_request(destination, payload, {})
+    else:
+        id_ = delivery_id(feed_id, record.number)
+        delivery = Delivery(id=id_, group_id=feed_id, number=record.number, destination=destination)
+        shown = request_of(Attempt(number=1), delivery, payload)
+    return FirstRequest(
+        record.number,
+        method=shown.method,
+        url=shown.url,
+        path=payload.path,
+        content_type=payload.content_type,
+        headers=shown.headers,
+        body=shown.body,
     )

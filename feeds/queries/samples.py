@@ -14,11 +14,12 @@ from feeds.mapping import Mapping as ParsedMapping
 from feeds.models import Feed
 from feeds.queries.destinations import visible_destinations
 from feeds.queries.feeds import Viewer, get_feed, visible_feeds
-from feeds.queries.preview import FirstRequest, first_records, request_of
+from feeds.queries.preview import FirstRequest, first_records, first_request
 from feeds.reading import Record
 
 LOOKED_AT = 50  # rows of a feed among which readable ones are looked for
 SHOWN = 3
+# To show a mapping on; an older one is opened from its own page, and is offered too then.
 FEEDS_OFFERED = 20
 LONGEST = 20_000  # characters that are pasted
 DELIMITERS = ",;\t|"
@@ -37,7 +38,7 @@ class Sample:
         """What the first rows become; raises MappingError when the mapping does not fit them."""
         method = self.destination.method
         bound = ParsedMapping.parse(document).bind(self.columns, default_method=method, aliases=self.aliases)
-        return [request_of(bound, record, self.destination) for record in self.records[:SHOWN]]
+        return [first_request(bound, record, self.destination) for record in self.records[:SHOWN]]
 
 
 class Choice:
@@ -50,15 +51,21 @@ class Choice:
 
     @cached_property
     def feeds(self) -> Sequence[Feed]:
-        """The newest feeds with rows, to choose from."""
-        return list(visible_feeds(self._user).filter(total__gt=0).order_by("-id")[:FEEDS_OFFERED])
+        """The newest feeds with rows, to choose from, and the one that was chosen."""
+        newest = visible_feeds(self._user).filter(total__gt=0).order_by("-id")[:FEEDS_OFFERED]
+        chosen = self._chosen
+        return [*([chosen] if chosen else []), *(feed for feed in newest if feed != chosen)]
 
     @cached_property
-    def feed(self) -> Feed | None:
+    def _chosen(self) -> Feed | None:
         try:
             return get_feed(self._user, uuid.UUID(self._feed))
         except (ValueError, Http404):
-            return next(iter(self.feeds), None)
+            return None
+
+    @property
+    def feed(self) -> Feed | None:
+        return next(iter(self.feeds), None)
 
     @cached_property
     def sample(self) -> Sample | None:

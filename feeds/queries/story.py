@@ -6,15 +6,15 @@ from typing import Any
 
 from deliveries.ids import delivery_id
 from deliveries.models import OPEN, Attempt, Delivery, Payload, Status
-from deliveries.sending import target_url
-from deliveries.shown import ShownRequest, request_of
+from deliveries.shown import ShownRequest, request_of, shown_target
 from feeds.models import Feed
 from feeds.models import Row as FeedRow
 from feeds.queries.row_cells import Cell, Editing, compared, editing, get_row
 from feeds.queries.rows import outcome_of
 from feeds.queries.timeline import Timeline, timeline
+from outbox.paging import Order, Page, read
 
-ATTEMPTS_SHOWN = 100
+ATTEMPTS_A_PAGE = 25  # each with a request and up to 8 KiB of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class RowStory:
     payload: Payload | None = None
     url: str = ""
     exchanges: Sequence[Exchange] = field(default_factory=list)
+    attempts: Page[Attempt] = field(default_factory=Page)  # of which these are the exchanges
     timeline: Timeline | None = None
 
     @property
@@ -62,9 +63,11 @@ class RowStory:
         return self.row.number - 1
 
 
-def row_story(feed: Feed, number: int, *, entered: Sequence[str] | None = None) -> RowStory:
-    """`entered`: what a person wrote in a form that was not taken. Raises Http404 when the row is not there
-    (yet)."""
+def row_story(
+    feed: Feed, number: int, *, entered: Sequence[str] | None = None, attempts: str = "", steps: str = ""
+) -> RowStory:
+    """`entered`: what a person wrote in a form that was not taken. `attempts` and `steps` are the places of
+    their pages. Raises Http404 when the row is not there (yet)."""
     row = get_row(feed, number)
     known: dict[str, Any] = {
         "compared": compared(feed, row),
@@ -79,14 +82,21 @@ def row_story(feed: Feed, number: int, *, entered: Sequence[str] | None = None) 
     delivery.destination = feed.destination
     payloads = {payload.revision: payload for payload in Payload.objects.filter(delivery_id=id_)}
     payload = payloads.get(delivery.revision)
+    page = read(
+        Attempt.objects.filter(delivery_id=id_),
+        Order(("number",), descending=True),
+        attempts,
+        size=ATTEMPTS_A_PAGE,
+    )
     return RowStory(
         row,
         **known,
         delivery=delivery,
         payload=payload,
-        url=target_url(feed.destination.url, payload.path) if payload else "",
-        exchanges=_exchanges(delivery, payloads),
-        timeline=timeline(feed, id_),
+        url=shown_target(feed.destination, payload.path) if payload else "",
+        exchanges=_exchanges(page.items, delivery, payloads),
+        attempts=page,
+        timeline=timeline(feed, id_, steps),
     )
 
 
@@ -95,8 +105,9 @@ def _reached(feed: Feed) -> int:
     return feed.total if feed.import_done else feed.created
 
 
-def _exchanges(delivery: Delivery, payloads: dict[int, Payload]) -> list[Exchange]:
-    attempts = Attempt.objects.filter(delivery_id=delivery.id).order_by("-number")[:ATTEMPTS_SHOWN]
+def _exchanges(
+    attempts: Sequence[Attempt], delivery: Delivery, payloads: dict[int, Payload]
+) -> list[Exchange]:
     found = []
     for attempt in attempts:
         payload = payloads.get(attempt.revision or delivery.revision)

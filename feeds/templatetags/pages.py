@@ -2,19 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django import template
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from feeds.models import Feed, Row
+from feeds.queries.preview import FirstRequest
 from feeds.queries.rows import outcome_of
-from outbox.heartbeats import worker_lives
+from outbox.heartbeats import missing
 from outbox.models import Handling
 
 register = template.Library()
@@ -26,6 +28,13 @@ _ANSWERED = re.compile(r"(?P<source>The third party answered \d{3}[^:,]*): (?P<g
 
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+')
+
+# Of a body: what is shown whole, and how much of what is longer.
+LONG_LINES, LONG = 24, 1500
+SHOWN_LINES, SHOWN = 16, 900
+LONG_ADDRESS = 34  # characters that have room beside the method in a third of a page
+
+_SLASH = re.compile(r"(?<![:/])/(?!/)")
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -98,6 +107,42 @@ def _indented(pieces: Iterable[str]) -> str:
     return "".join(parts)
 
 
+class Folded(NamedTuple):
+    """A text with as much of its beginning as a page shows before somebody asks for all of it."""
+
+    text: str
+    beginning: str  # "": the text is short
+    lines: int
+
+
+@register.filter
+def folded(text: str) -> Folded:
+    lines = text.splitlines()
+    if len(lines) <= LONG_LINES and len(text) <= LONG:
+        return Folded(text, "", len(lines))
+    return Folded(text, f"{chr(10).join(lines[:SHOWN_LINES])[:SHOWN]}\n…", len(lines))
+
+
+@register.filter
+def breakable(address: str) -> SafeString:
+    """A URL that, if it is long, is broken over lines at the slashes of its path rather than anywhere."""
+    if len(address) < LONG_ADDRESS:
+        return escape(address)
+    return mark_safe(_SLASH.sub("/<wbr>", escape(address)))  # noqa: S308
+
+
+@register.filter
+def shared_headers(requests: Iterable[FirstRequest]) -> Sequence[tuple[str, str]]:
+    """Those that are the same in each of the requests: no row makes them."""
+    first, *others = [request.headers for request in requests if not request.error] or [[]]
+    return [header for header in first if all(header in headers for headers in others)]
+
+
+@register.filter
+def own_headers(request: FirstRequest, shared: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    return [header for header in request.headers if header not in shared]
+
+
 class Said(NamedTuple):
     """An error in two pieces: what a person has to know, and who says so."""
 
@@ -166,6 +211,30 @@ def ago(value: datetime, now: datetime) -> str:
     return "now" if (now - value).total_seconds() < 5 else f"{age(value, now)} ago"
 
 
+@register.inclusion_tag("feeds/_pages.html", takes_context=True)
+def pages(
+    context: dict[str, Any], page: Any, *, name: str = "page", first: str, previous: str, next: str
+) -> dict[str, Any]:
+    """The links to the pages beside one, in words; `name` is the list's in the address, and its heading's."""
+
+    def leads_to(place: str) -> str:
+        query: QueryDict = context["request"].GET.copy()
+        query.pop(name, None)
+        if place:
+            query[name] = place
+        return "?" + query.urlencode(safe=":") + ("" if name == "page" else f"#{name}-head")
+
+    return {
+        "first_url": "" if page.is_first else leads_to(""),
+        "previous_url": leads_to(page.previous) if page.previous else "",
+        "next_url": leads_to(page.next) if page.next else "",
+        "first": first,
+        "previous": previous,
+        "next": next,
+        "is_small": name != "page",
+    }
+
+
 @register.inclusion_tag("feeds/_banner.html", takes_context=True)
 def banner(context: dict[str, Any]) -> dict[str, Any]:
     """What stands still by our fault, for admins."""
@@ -174,7 +243,4 @@ def banner(context: dict[str, Any]) -> dict[str, Any]:
         request is not None and request.path == reverse("feeds:overview")  # which says it itself
     ):
         return {}
-    return {
-        "no_worker": not worker_lives(),
-        "parked": Handling.objects.parked().exists(),
-    }
+    return {"missing": missing(), "parked": Handling.objects.parked().exists()}

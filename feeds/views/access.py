@@ -20,6 +20,11 @@ class SignedIn(HttpRequest):
     htmx: HtmxDetails
 
 
+def place_of(request: HttpRequest, name: str = "page") -> str:
+    """Which page of a list is asked for; a page with several lists names each."""
+    return str(request.GET.get(name, ""))
+
+
 def text_of(given: QueryDict, name: str) -> str:
     """What was written there, without what no database takes for text."""
     return str(given.get(name, "")).replace("\x00", "").strip()

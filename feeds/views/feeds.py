@@ -3,21 +3,30 @@
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from django.contrib import messages
+from django.contrib.staticfiles.finders import find
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_POST
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from feeds import commands, errands, queries
+from feeds.deeds import note_deed
 from feeds.errors import WrongState
-from feeds.forms import CorrectionForm, UploadForm
+from feeds.forms import CorrectionForm, MappingChoiceForm, UploadForm
 from feeds.models import Feed, FeedStatus
-from feeds.views.access import SignedIn, for_senders, text_of
+from feeds.named_choices import suggested
+from feeds.views.access import SignedIn, for_senders, place_of, text_of
+
+SAMPLE = "samples/products.csv"  # among the static files
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -26,15 +35,13 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def list_feeds(request: SignedIn) -> HttpResponse:
     search, status = text_of(request.GET, "q"), request.GET.get("status", "")
-    page = queries.feeds_page(
-        request.user, search=search, status=status, before=request.GET.get("before", "")
-    )
+    page = queries.feeds_page(request.user, search=search, status=status, place=place_of(request))
     context = {"page": page, "search": search, "status": status, "statuses": FeedStatus}
     return render(request, "feeds/list.html", context)
 
 
 def upload(request: SignedIn) -> HttpResponse:
-    form = UploadForm(request.POST or None, request.FILES or None, user=request.user)
+    form = UploadForm(*_entered(request), user=request.user)
     if request.method == "POST" and form.is_valid():
         feeds: list[Feed] = []
         try:
@@ -43,9 +50,36 @@ def upload(request: SignedIn) -> HttpResponse:
             form.add_error(None, _not_stored(exc, feeds))
         else:
             return _after_upload(request, feeds)
+    form.propose(destination=text_of(request.GET, "destination"), mapping=text_of(request.GET, "mapping"))
     status = 422 if form.is_bound and form.errors and not request.htmx else 200
-    context = {"form": form, "newcomer": not queries.visible_feeds(request.user).exists()}
+    context = {
+        "form": form,
+        "newcomer": not queries.visible_feeds(request.user).exists(),
+        "may_add": queries.may_add(request.user),
+    }
     return render(request, "feeds/upload.html", context, status=status)
+
+
+def _entered(request: SignedIn) -> tuple[QueryDict | None, MultiValueDict[str, Any] | None]:
+    """What was chosen and said; or the sample, for who has no file at hand. It is never sent unseen."""
+    if "sample" not in request.POST:
+        return request.POST or None, request.FILES or None
+    said = request.POST.copy()
+    said["send_at_once"] = ""
+    content = Path(str(find(SAMPLE))).read_bytes()
+    return said, MultiValueDict({"file": [SimpleUploadedFile(Path(SAMPLE).name, content)]})
+
+
+def names(request: SignedIn, chosen: str) -> HttpResponse:
+    """Destinations or mappings that match what was typed of a name so far."""
+    choices: dict[str, QuerySet[Any]] = {
+        "destination": queries.visible_destinations(request.user),
+        "mapping": queries.newest_mappings(),
+    }
+    if chosen not in choices:
+        raise Http404
+    found = suggested(choices[chosen], text_of(request.GET, chosen))
+    return render(request, "feeds/_names.html", {"names": found})
 
 
 def _not_stored(error: OSError, stored: list[Feed]) -> str:
@@ -72,8 +106,15 @@ def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:
 
 def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
+    return render(request, "feeds/feed.html", _all_of(feed, request))
+
+
+def _all_of(feed: Feed, request: SignedIn) -> dict[str, object]:
+    """What its page shows in the stage that it is in."""
     context: dict[str, object] = {"feed": feed, "live": queries.Live(feed)}
-    context |= {"mails": queries.feed_mails(feed, request.user), "deeds": queries.deeds_of_feed(feed)}
+    context["mails"] = queries.feed_mails(feed, request.user, place_of(request, "mails"))
+    context["deeds"] = deeds = queries.deeds_of_feed(feed, place_of(request, "deeds"))
+    context["upload"] = queries.upload_of(feed) if deeds.next else deeds.items[-1]
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         whole = queries.whole_line(feed)
         proposed = {"delimiter": whole.delimiter} if whole else {}
@@ -81,17 +122,19 @@ def show(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
         context |= {"missing": queries.missing_columns(feed), "whole_line": whole}
     if feed.status == FeedStatus.READY:
         context["preview"] = queries.preview(feed, request.user)
+        context["choice"] = MappingChoiceForm.of(feed)
     else:
         context["chart"] = queries.chart(feed)
-        context["groups"] = queries.failed_groups(feed)
-    return render(request, "feeds/feed.html", context)
+        context["groups"] = queries.failed_groups(feed, whole="reasons" in request.GET)
+    return context
 
 
 def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
-    """The part of the page that moves; the whole page again once the feed has come to another status."""
+    """The part of the page that moves; all that is about the feed once it has come to another stage."""
     feed = queries.get_feed(request.user, feed_id)
     if request.GET.get("stage") != feed.stage:
-        return HttpResponseClientRefresh()
+        page = render(request, "feeds/_page.html", _all_of(feed, request))
+        return retarget(reswap(page, "outerHTML"), "#feed")
     context = {"feed": feed, "live": queries.Live(feed), "chart": queries.chart(feed)}
     return render(request, "feeds/_news.html", context)
 
@@ -99,7 +142,8 @@ def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
 def groups(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """Why rows failed, while they do."""
     feed = queries.get_feed(request.user, feed_id)
-    context = {"feed": feed, "groups": queries.failed_groups(feed), "live": queries.Live(feed)}
+    found = queries.failed_groups(feed, whole="reasons" in request.GET)
+    context = {"feed": feed, "groups": found, "live": queries.Live(feed)}
     return render(request, "feeds/_groups.html", context)
 
 
@@ -116,7 +160,7 @@ class Button(NamedTuple):
         try:
             with transaction.atomic():
                 self.command(feed.id)
-                commands.note_deed(feed.id, user_id=request.user.pk, what=self.done, detail=self.detail)
+                note_deed(feed.id, user_id=request.user.pk, what=self.done, detail=self.detail)
         except WrongState as exc:
             messages.warning(request, f"{exc} This is how it stands now.")
         except Feed.DoesNotExist as exc:
@@ -126,16 +170,17 @@ class Button(NamedTuple):
         return redirect("feeds:feed", feed.id)
 
 
+# A message stays in sight while the feed goes on: each tells what has happened, not what happens.
 SENDING = {
-    "send": Button(commands.release, "sent", "The feed is on its way."),
+    "send": Button(commands.release, "sent", "Sending has begun."),
     "try": Button(
         commands.try_first,
         "tried",
-        "The first rows are on their way. The others wait until you send the rest.",
+        "Sending the first rows has begun. The others wait until you send the rest.",
         "the first rows",
     ),
-    "rest": Button(commands.release_rest, "sent", "The rest is on its way.", "the rest"),
-    "resume": Button(commands.resume, "resumed", "The feed goes on."),
+    "rest": Button(commands.release_rest, "sent", "Sending the rest has begun.", "the rest"),
+    "resume": Button(commands.resume, "resumed", "The feed was resumed."),
 }
 STOPPING = {
     "pause": Button(commands.pause, "paused", "The feed is paused. Rows that are not sent yet wait."),
@@ -195,7 +240,26 @@ def correct(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     try:
         with transaction.atomic():
             commands.correct(feed.id, said=form.said())
-            commands.note_deed(feed.id, user_id=request.user.pk, what="corrected", detail="how it is read")
+            note_deed(feed.id, user_id=request.user.pk, what="corrected", detail="how it is read")
     except WrongState as exc:
         messages.warning(request, f"{exc} This is how it stands now.")
+    return redirect("feeds:feed", feed.id)
+
+
+@require_POST
+@for_senders
+def choose_mapping(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
+    """Has the rows become something else, as long as none was sent."""
+    feed = queries.get_feed(request.user, feed_id)
+    form = MappingChoiceForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "There is a newer version of this mapping: choose once more.")
+        return redirect("feeds:feed", feed.id)
+    mapping = form.cleaned_data["mapping"]
+    try:
+        commands.choose_mapping(feed.id, mapping=mapping, user_id=request.user.pk)
+    except WrongState as exc:
+        messages.warning(request, f"{exc} This is how it stands now.")
+    else:
+        messages.success(request, "These are the requests that the rows become now.")
     return redirect("feeds:feed", feed.id)

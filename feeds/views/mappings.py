@@ -1,6 +1,6 @@
 """Mappings: what a row becomes, with the first requests beside it."""
 
-from collections.abc import Sequence
+import uuid
 
 from django.contrib import messages
 from django.db import transaction
@@ -9,14 +9,16 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from feeds import commands, queries
-from feeds.errors import MappingChanged
+from feeds.deeds import note_deed
+from feeds.errors import MappingChanged, WrongState
 from feeds.forms import MappingForm
 from feeds.mapping import MappingError
 from feeds.mapping.draft import DECIMALS, THOUSANDS, DraftField, DraftRule
 from feeds.mapping.spec import METHODS
 from feeds.mapping_editor import Editor
-from feeds.models import Mapping
-from feeds.views.access import SignedIn, text_of
+from feeds.models import Feed, FeedStatus
+from feeds.views.access import SignedIn, place_of
+from feeds.views.typed import keeps_typed
 
 PICKED_FROM = 60  # unused columns that the page offers as buttons; all are offered where one is typed
 TYPES = ("text", "number", "integer", "yes/no", "date", "list")
@@ -43,27 +45,34 @@ def mappings(request: SignedIn) -> HttpResponse:
     return render(
         request,
         "feeds/mappings/list.html",
-        {"page": queries.mappings_page(after=text_of(request.GET, "after"))},
+        {"page": queries.mappings_page(place_of(request))},
     )
 
 
+@keeps_typed
 def add(request: SignedIn) -> HttpResponse:
     choice = _choice(request)
     posted = request.method == "POST"
     return _edit(request, Editor.posted(request.POST) if posted else Editor.started(choice.columns), choice)
 
 
+@keeps_typed
 def change(request: SignedIn, name: str) -> HttpResponse:
-    versions = list(queries.mapping_versions(name))
-    if not versions:
+    shown = queries.mapping_version(name, request.GET.get("version", ""))
+    newest = queries.mapping_version(name)
+    if shown is None or newest is None:
         raise Http404
-    shown = next((each for each in versions if str(each.version) == request.GET.get("version")), versions[0])
     if request.method == "POST":
         editor = Editor.posted(request.POST)
     else:
         editor = Editor.of(shown.document, as_json=request.GET.get("as") == "json")
-    known = {"shown": shown, "aliases": queries.aliases_of(name), "deeds": queries.deeds_of_mapping(name)}
-    return _edit(request, editor, _choice(request), name=name, versions=versions, **known)
+    known = {
+        "shown": shown,
+        "versions": queries.versions_page(name, place_of(request, "versions")),
+        "aliases": queries.aliases_page(name, place_of(request, "aliases")),
+        "deeds": queries.deeds_of_mapping(name, place_of(request, "deeds")),
+    }
+    return _edit(request, editor, _choice(request), name=name, newest=str(newest), **known)
 
 
 def _choice(request: SignedIn) -> queries.Choice:
@@ -77,36 +86,55 @@ def _edit(
     choice: queries.Choice,
     *,
     name: str = "",
-    versions: Sequence[Mapping] = (),
+    newest: str = "",
     **context: object,
 ) -> HttpResponse:
     form = MappingForm(initial={"name": name})
-    seen = request.POST.get("seen", str(versions[0]) if versions else "")
+    meant_for = _meant_for(request)
+    seen = request.POST.get("seen", newest)
     if request.method == "POST":
         form = MappingForm({"name": request.POST.get("name", "")} | _document(editor))
         if "do" not in request.POST and not editor.problem and form.is_valid():
             try:
-                return _store(request, form)
+                return _store(request, form, meant_for)
             except MappingChanged as exc:
                 if exc.same:  # a double click
-                    return redirect("feeds:mapping", form.cleaned_data["name"])
+                    return _go_on(form.cleaned_data["name"], meant_for)
                 editor.blame(str(exc))
                 seen = str(exc.newest)
         form.errors.pop("document", None)
         _act(editor, request.POST.get("do", "show"))
     context |= CHOICES | {"form": form, "editor": editor, "choice": choice} | _requests(editor, choice)
-    context |= {"seen": seen, "versions": versions}
-    context["picks"] = _picks(editor, choice)
+    context |= {"seen": seen, "picks": _picks(editor, choice), "meant_for": meant_for}
     return render(request, "feeds/mappings/form.html", context)
 
 
-def _store(request: SignedIn, form: MappingForm) -> HttpResponse:
+def _meant_for(request: SignedIn) -> Feed | None:
+    """The feed from whose page somebody came to write a mapping for it, as long as it can be given one."""
+    try:
+        feed = queries.get_feed(request.user, uuid.UUID(request.GET.get("feed", "")))
+    except (ValueError, Http404):
+        return None
+    can_be_read_again = feed.status in (FeedStatus.READY, FeedStatus.REJECTED)
+    return feed if can_be_read_again and queries.may_send(request.user, feed) else None
+
+
+def _go_on(name: str, meant_for: Feed | None) -> HttpResponse:
+    return redirect("feeds:feed", meant_for.id) if meant_for else redirect("feeds:mapping", name)
+
+
+def _store(request: SignedIn, form: MappingForm, meant_for: Feed | None) -> HttpResponse:
     with transaction.atomic():
         stored = commands.add_mapping(**form.cleaned_data, seen=request.POST.get("seen"))
         detail = f"version {stored.version}"
-        commands.note_deed(mapping_name=stored.name, user_id=request.user.pk, what="saved", detail=detail)
+        note_deed(mapping_name=stored.name, user_id=request.user.pk, what="saved", detail=detail)
     messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
-    return redirect("feeds:mapping", stored.name)
+    if meant_for:
+        try:
+            commands.choose_mapping(meant_for.id, mapping=stored, user_id=request.user.pk)
+        except WrongState as exc:
+            messages.warning(request, f"{exc} So it keeps what it had.")
+    return _go_on(stored.name, meant_for)
 
 
 def _act(editor: Editor, action: str) -> None:

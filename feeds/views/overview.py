@@ -9,14 +9,14 @@ from django.views.decorators.http import require_POST
 
 from deliveries.models import Destination
 from feeds import queries
-from feeds.commands import note_deed
-from feeds.views.access import SignedIn, for_admins
-from outbox import parking
+from feeds.views.access import SignedIn, for_admins, place_of
+from outbox import heartbeats, parking
 from outbox import queries as outbox
+from outbox.models import uuid7
+from outbox.notices import OutboxChanged
 from outbox.queries import HandlerStatus
-from outbox.tasks import RELAY_QUEUE
 
-DESTINATIONS_SHOWN = 40
+DESTINATIONS_SHOWN = 40  # those in trouble first; the list of destinations, to which the page leads, has all
 
 
 @for_admins
@@ -29,12 +29,13 @@ def overview(request: SignedIn) -> HttpResponse:
         "busy": [handler for handler in status.handlers if _is_busy(handler)],
         "idle": [handler for handler in status.handlers if not _is_busy(handler)],
         "stalled": [handler for handler in status.handlers if handler.stalled_since],
-        "relays": sum(RELAY_QUEUE in process.queues for process in status.processes),
+        # The first sentence tells that there is no worker.
+        "missing": [each for each in heartbeats.missing() if each.part != heartbeats.WORKER],
         "parked": status.parked,
         "troubled": sum(each.state != "healthy" for each in destinations),
         "destinations": destinations,
         "more_destinations": Destination.objects.count() - len(destinations),
-        "deeds": queries.recent_deeds(),
+        "deeds": queries.recent_deeds(place_of(request, "deeds")),
         "workers": sum(process.kind == "worker" for process in status.processes),
         "backlog": sum(handler.ready for handler in status.handlers),
         "oldest": min((h.oldest_ready for h in status.handlers if h.oldest_ready), default=None),
@@ -58,9 +59,13 @@ def retry_parked(request: SignedIn) -> HttpResponse:
         messages.warning(request, "Reload the page and press the button once more.")
         return redirect("feeds:overview")
     handler = request.POST.get("handler", "")
-    count = parking.retry_all(handler=handler, error_id=error_id, until=until)
-    if count:
-        note_deed(user_id=request.user.pk, what="retried", detail=f"{count:,} parked of {handler}")
-    told = f"{count:,} run again." if count else "Somebody was faster: nothing is parked there any more."
-    messages.success(request, told)
+    told = OutboxChanged(
+        correlation_id=uuid7(),
+        what="retried",
+        detail=f"what {handler} had parked",
+        user_id=request.user.pk,
+    )
+    count = parking.retry_all(handler=handler, error_id=error_id, until=until, telling=told)
+    done = f"{count:,} run again." if count else "Somebody was faster: nothing is parked there any more."
+    messages.success(request, done)
     return redirect("feeds:overview")

@@ -13,7 +13,8 @@ from feeds.errors import WrongState
 from feeds.mapping import MappingError, RowError
 from feeds.models import Feed
 from feeds.queries.row_cells import Editing
-from feeds.views.access import SignedIn, for_senders, text_of
+from feeds.views.access import SignedIn, for_senders, place_of, text_of
+from feeds.views.typed import keeps_typed
 
 
 def rows(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
@@ -24,16 +25,19 @@ def rows(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
             messages.info(request, missing)
             return redirect("feeds:rows", feed.id)
         return redirect("feeds:row", feed.id, number)
-    page = queries.rows_page(feed, show=show, text=text, after=_number(request.GET.get("after", "")))
+    page = queries.rows_page(feed, show=show, text=text, place=place_of(request))
     context = {"feed": feed, "page": page, "show": show, "text": text, "shows": queries.Show.choices}
     return render(request, "feeds/rows.html", context)
 
 
 def row(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
-    return render(request, "feeds/row.html", {"feed": feed, "story": queries.row_story(feed, number)})
+    places = {name: place_of(request, name) for name in ("attempts", "steps")}
+    story = queries.row_story(feed, number, **places)
+    return render(request, "feeds/row.html", {"feed": feed, "story": story})
 
 
+@keeps_typed
 @require_POST
 @for_senders
 def edit(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
@@ -44,6 +48,9 @@ def edit(request: SignedIn, feed_id: uuid.UUID, number: int) -> HttpResponse:
         messages.warning(request, f"Row {number} is neither failed nor invalid now: nothing was sent.")
         return redirect("feeds:row", feed.id, number)
     cells = _entered(request, editing)
+    if "do" in request.POST:  # as it was typed before a sign-in
+        story = queries.row_story(feed, number, entered=cells)
+        return render(request, "feeds/row.html", {"feed": feed, "story": story})
     if not editing.certain and "checked" not in request.POST:
         problem = "tick that each value stands beside its column."
         return _not_taken(request, feed, number, cells, problem)

@@ -108,6 +108,36 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
+  // Signing in anew, maybe in another tab, gives a new token: a page that was open before takes it up.
+  function token() {
+    return document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/)?.[1];
+  }
+  document.addEventListener("submit", (event) => {
+    const field = event.target.querySelector("input[name='csrfmiddlewaretoken']");
+    if (field && token()) field.value = token();
+  }, true);
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!token()) return;
+    event.detail.headers["X-CSRFToken"] = token();
+    // Of a form that is sent whole; Django looks there first.
+    if (event.detail.formData.has("csrfmiddlewaretoken")) event.detail.formData.set("csrfmiddlewaretoken", token());
+  });
+
+  // Who was signed out is told once, however often the page asks, until it is answered again.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const told = document.getElementById("signed-out");
+    const isOut = event.detail.xhr.getResponseHeader("HX-Retarget") === "#signed-out";
+    if (isOut && told.childElementCount) event.detail.shouldSwap = false;
+    if (!isOut && event.detail.xhr.status < 400) told.replaceChildren();
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const button of document.querySelectorAll(".note .close")) button.hidden = false;
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.matches(".note .close")) event.target.closest(".note").remove();
+  });
+
   document.addEventListener("htmx:beforeRequest", (event) => {
     const input = event.target.querySelector?.("input[type=file]");
     if (input && isTooLarge(input)) event.preventDefault();

@@ -1,0 +1,61 @@
+"""What somebody had typed when they turned out to be signed out: it waits in their session for the sign-in.
+
+A view that can show its form again with what was typed says so by `keeps_typed`. What is kept is encrypted:
+it may hold secrets, and sessions are rows of a table.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import Resolver404, resolve
+
+from deliveries.secret_fields import decrypted, encrypted
+
+View = Callable[..., HttpResponse]
+
+KEPT = "typed"
+LONGEST = 200_000  # characters of a form
+
+
+def keeps_typed(view: View) -> View:
+    """The view's form is shown again, as if asked for with do=show, when a sign-in came between."""
+
+    @wraps(view)
+    def kept(request: HttpRequest, *args: Any, **arguments: Any) -> HttpResponse:
+        waiting = request.session.get(KEPT, {}) if request.method == "GET" else {}
+        if waiting.get("path") == request.get_full_path():
+            del request.session[KEPT]
+            request.method, request.POST = "POST", QueryDict(decrypted(waiting["form"]) + "&do=show")
+            messages.info(request, "This is what you had typed. Nothing of it is stored yet.")
+        return view(request, *args, **arguments)
+
+    kept.keeps_typed = True  # type: ignore[attr-defined]
+    return kept
+
+
+def keep(request: HttpRequest) -> bool:
+    """Keeps the form that was sent, if it came from a page of ours and its view takes it up again."""
+    try:
+        view = resolve(request.path_info).func
+    except Resolver404:
+        return False
+    if not getattr(view, "keeps_typed", False) or not _came_from_us(request):
+        return False
+    form = request.POST.copy()
+    for name in ("csrfmiddlewaretoken", "do"):
+        form.pop(name, None)
+    text = form.urlencode()
+    if len(text) > LONGEST:
+        return False
+    request.session[KEPT] = {"path": request.get_full_path(), "form": encrypted(text)}
+    return True
+
+
+def _came_from_us(request: HttpRequest) -> bool:
+    """No other site puts words into a person's form."""
+    page = request.headers.get("Origin") or request.headers.get("Referer", "")
+    return urlsplit(page).netloc == request.get_host()
