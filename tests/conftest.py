@@ -14,6 +14,7 @@ from django.db.models.signals import post_migrate
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from outbox import wakeup
+from tests.noting import running
 from tests.third_party import RunningThirdParty
 
 WHOLE_FILES = ("tests/acceptance/", "tests/browser/")
@@ -64,6 +65,13 @@ def third_party() -> Iterator[RunningThirdParty]:
     """A third party of a file's own: its tests do not disturb each other."""
     with RunningThirdParty() as third_party:
         yield third_party
+
+
+@pytest.fixture
+def noting() -> Iterator[str]:
+    """The address of a third party that keeps each request as it came."""
+    with running() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

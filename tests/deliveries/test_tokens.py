@@ -12,7 +12,7 @@ from deliveries.client import Client, Limits, Request
 from deliveries.commands import add_destination, change_destination
 from deliveries.models import AccessToken
 from deliveries.token_sending import TokenSending
-from deliveries.tokens import TokenUnavailable, obtain
+from deliveries.tokens import TokenUnavailable, forget, obtain
 from outbox import sql
 from tests.deliveries.token_server import CLIENT, SECRET, TokenServer
 
@@ -157,6 +157,41 @@ def test_a_refused_token_is_renewed_once_and_the_row_sent_again(destination, par
     assert len(party.given) == 2
 
 
+@pytest.mark.parametrize(("lasts", "margin"), [(3600, 60), (100, 20)])
+def test_a_token_is_to_be_renewed_some_time_before_its_end(destination, party, lasts, margin):
+    party.lasts = lasts
+    obtain(destination.id)
+    kept = AccessToken.objects.get(destination=destination)
+    assert kept.expires_at
+    assert kept.renew_at
+    assert kept.expires_at - kept.renew_at == timedelta(seconds=margin)
+
+
+def test_a_token_that_has_expired_is_not_used_even_when_its_renewal_has_just_failed(destination, party):
+    obtain(destination.id)
+    now = sql.database_now()
+    AccessToken.objects.filter(destination=destination).update(
+        expires_at=now - timedelta(seconds=1), renew_at=now - timedelta(seconds=60), failed_at=now
+    )
+    assert obtain(destination.id).value == "token-number-2"
+
+
+def test_a_token_that_is_forgotten_is_never_used_again(destination, party):
+    obtain(destination.id)
+    forget(destination.id)
+    assert AccessToken.objects.get(destination=destination).value is None
+    assert obtain(destination.id).value == "token-number-2"
+
+
+def test_only_a_401_is_taken_for_a_token_that_is_refused(destination, party, client):
+    obtain(destination.id)
+    age(destination, 60)
+    party.revoke()
+    party.refuses_with = 403
+    assert TokenSending(destination.id, client).send(row(destination)).status == 403
+    assert (len(party.rows), len(party.given)) == (1, 1)
+
+
 def test_many_threads_whose_token_is_refused_renew_it_once(destination, party, client):
     obtain(destination.id)
     age(destination, 60)
@@ -280,5 +315,5 @@ def test_a_test_send_uses_the_token_and_shows_neither_it_nor_the_secret(destinat
     assert found.succeeded
     assert ("Authorization", "••••••••") in found.headers
     assert party.rows == [("Bearer token-number-1", 201)]
-    assert "token-number-1" not in f"{found.headers} {found.answer.body}"
-    assert "••••" in found.answer.body
+    assert "token-number-1" not in f"{found.headers} {found.answer_body}"
+    assert "••••" in found.answer_body

@@ -25,6 +25,7 @@ class TokenServer:
         self.rows: list[tuple[str, int]] = []  # header Authorization, status
         self.good: set[str] = set()
         self.takes_rows = True
+        self.refuses_with = 401
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -68,7 +69,8 @@ class TokenServer:
 
     def row(self, authorization: str) -> tuple[int, bytes]:
         with self._lock:
-            status = 201 if self.takes_rows and authorization.removeprefix("Bearer ") in self.good else 401
+            is_good = self.takes_rows and authorization.removeprefix("Bearer ") in self.good
+            status = 201 if is_good else self.refuses_with
             self.rows.append((authorization, status))
             return status, json.dumps({"you_sent": authorization}).encode()
 

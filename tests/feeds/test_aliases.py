@@ -92,6 +92,16 @@ def test_the_unused_columns_are_offered_the_most_similar_first(checked):
     assert (stock.name, stock.likely) == ("Stock", "")
 
 
+@pytest.mark.parametrize(
+    ("header", "likely"), [("SKU,identity,Stock", ""), ("SKU,the no. I,Stock", "the no. I")]
+)
+def test_a_column_that_merely_holds_a_very_short_name_is_not_proposed(checked, header, likely):
+    short = checked(f"{header}\nA1,9.50,3\n", {"fields": {"SKU": "sku", "de": "price"}})
+    assert [column.likely for column in queries.missing_columns(short)] == [""]
+    longer = checked(f"{header}\nA1,9.50,3\n", {"fields": {"SKU": "sku", "no.": "price"}})
+    assert [column.likely for column in queries.missing_columns(longer)] == [likely]
+
+
 def test_what_a_person_confirms_is_sent_and_holds_for_later_feeds(checked, person):
     # Given
     feed = checked()
@@ -125,6 +135,16 @@ def test_a_column_of_the_right_name_wins_over_an_alias_and_the_newest_alias_over
 
     assert checked("price,cost\n1,2\n", {"fields": {"price": "p"}}).aliases == {}
     assert checked("cost,tag\n1,2\n", {"fields": {"price": "p"}}).aliases == {"price": "tag"}
+    assert checked("cost,name\n1,2\n", {"fields": {"price": "p"}}).aliases == {"price": "cost"}, (
+        "it has no tag"
+    )
+
+
+def test_a_column_that_is_taken_for_another_is_not_offered_again(checked, person):
+    feed = checked()
+    aliases.confirm_columns(feed.id, chosen={"Price": "Sale price"}, user_id=person.pk)
+    [stock] = queries.missing_columns(after_check(feed))
+    assert (stock.name, list(stock.choices)) == ("Stock", ["Colour"])
 
 
 def test_a_mapping_of_another_name_knows_nothing_of_it(checked, person):
@@ -152,6 +172,26 @@ def test_an_answer_to_what_was_not_asked_stores_nothing(checked, person, chosen)
     feed.refresh_from_db()
     assert feed.status == FeedStatus.READY
     assert not Alias.objects.exists()
+
+
+def test_a_name_that_is_too_long_to_be_kept_is_told(checked, person):
+    endless = "x" * 201
+    feed = checked(f"SKU,{endless},Stock\nA1,9.50,3\n")
+    with pytest.raises(WrongState, match="rename the column"):
+        aliases.confirm_columns(feed.id, chosen={"Price": endless}, user_id=person.pk)
+
+    assert not Alias.objects.exists()
+
+
+def test_what_two_people_say_of_two_feeds_is_kept_once_as_the_first_ones_word(checked, person):
+    first, second = checked(), checked()
+    aliases.confirm_columns(first.id, chosen={"Price": "Sale price"}, user_id=person.pk)
+    otto = User.objects.create_user("otto")
+    aliases.confirm_columns(second.id, chosen={"Price": "Sale price"}, user_id=otto.pk)
+
+    alias = Alias.objects.get()
+    assert (alias.user, alias.feed_id) == (person, first.id)
+    assert Deed.objects.filter(feed=second, what="confirmed", user=otto).exists()
 
 
 def test_what_is_taken_back_is_asked_again_and_read_feeds_keep_it(checked, person):

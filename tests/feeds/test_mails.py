@@ -1,5 +1,6 @@
 """Mails about feeds: each is sent to whom it concerns, and a record says so, or why not."""
 
+import itertools
 import smtplib
 from datetime import timedelta
 
@@ -12,15 +13,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.commands import add_destination
-from deliveries.events import DestinationPaused
+from deliveries.events import DestinationPaused, DestinationResumed
 from feeds import handlers
-from feeds.commands import note_deed
+from feeds.deeds import note_deed
 from feeds.events import FeedCompleted, FeedRejected, FeedTried
 from feeds.models import Errand, ErrandKind, Feed, FeedStatus, Mail
+from outbox import registry
 from outbox.models import Error, Handling, State, Subscription, uuid7
 from outbox.notices import HandlingParked
 from outbox.outcomes import Defer, NextStep
 from outbox.publishing import publish
+from outbox.retries import Park
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,6 +110,16 @@ def test_nothing_is_recorded_before_the_handling_settles(make):
     assert not feed.mails.exists(), "a worker that dies here sends it once more"
 
 
+def test_a_mail_whose_settling_is_repeated_is_recorded_once(make):
+    feed = make()
+    settle = handlers.notify_owner(completed(feed))
+    assert callable(settle)
+    for _ in range(2):
+        with transaction.atomic():
+            settle()
+    assert feed.mails.count() == 1
+
+
 def wait_until(feed: Feed, *due) -> None:
     subscription = Subscription.objects.create(event_type="DeliveryScheduled", handler="deliveries.test")
     for number, at in enumerate(due):
@@ -135,6 +148,18 @@ def test_it_waits_a_moment_for_the_plan_of_the_last_row(make):
     assert not mail.outbox
     handle(about(FeedTried, feed, occurred_at=now - timedelta(minutes=1)))
     assert "1 row is tried again." in mail.outbox[0].body
+
+
+def test_it_waits_no_longer_once_the_last_row_is_planned(make):
+    feed, now = make(pending=1, failed=999), timezone.now()
+    wait_until(feed, now + timedelta(hours=1))
+    handle(about(FeedTried, feed, occurred_at=now))
+    assert "1 row is tried again on" in mail.outbox[0].body
+
+
+def test_it_waits_for_no_plan_of_a_feed_that_has_ended_meanwhile(make):
+    feed = make(pending=0, failed=1000)
+    assert handle(about(FeedTried, feed, occurred_at=timezone.now())) == [None]
 
 
 def test_a_feed_that_is_done_with_its_first_tries_gets_only_the_mail_about_its_end(make):
@@ -252,6 +277,18 @@ def pause_of(destination):
     )
 
 
+def test_who_was_told_of_a_pause_is_told_of_its_end_also_when_that_was_quickly_their_feeds_end_too(
+    make, destination
+):
+    resumed = timezone.now()
+    make(name="before.csv", status=FeedStatus.COMPLETED, ended_at=resumed - timedelta(minutes=1))
+    last = make(status=FeedStatus.COMPLETED, ended_at=resumed + timedelta(seconds=0.1))
+    told = {"destination_id": destination.id, "name": "shop", "id": 6, "occurred_at": resumed}
+    handle(DestinationResumed(correlation_id=uuid7(), **told))
+    assert [sent.subject for sent in mail.outbox] == ["[Rowpost] shop is resumed"]
+    assert [record.feed for record in Mail.objects.all()] == [last]
+
+
 def test_an_admin_with_feeds_on_their_way_is_told_once_that_their_destination_is_paused(
     make, olga, destination
 ):
@@ -269,10 +306,8 @@ def park(make):
         event_type="DeliverySucceeded", handler="feeds.track_progress"
     )
 
-    def park(feed, place):
-        error, _ = Error.objects.get_or_create(
-            handler=subscription.handler, exception="KeyError", place=place
-        )
+    def park(feed, place, exception="KeyError"):
+        error, _ = Error.objects.get_or_create(handler=subscription.handler, exception=exception, place=place)
         with transaction.atomic():
             [event_id] = publish(completed(feed))
         handling = Handling.objects.create(
@@ -282,7 +317,7 @@ def park(make):
             error=error,
             lane_id=feed.lane_id,
         )
-        told = {"exception": "KeyError", "place": place, "message": "KeyError: 'x'"}
+        told = {"exception": exception, "place": place, "message": f"{exception}: 'x'"}
         return about(HandlingParked, feed, handling_id=handling.id, handler=subscription.handler, **told)
 
     return park
@@ -290,16 +325,18 @@ def park(make):
 
 def test_admins_get_one_mail_about_all_that_is_parked_alike(make, park):
     User.objects.create_user("anna", "anna@example.com", is_staff=True)
+    User.objects.create_user("gone", "gone@example.com", is_staff=True, is_active=False)
     feed = make()
-    alike, other = [park(feed, "tracking.py:12") for _ in range(40)], park(feed, "tracking.py:99")
-    for event in [*alike, other]:
+    alike = [park(feed, "tracking.py:12") for _ in range(40)]
+    others = [park(feed, "tracking.py:99"), park(feed, "tracking.py:12", "ValueError")]
+    for event in [*alike, *others]:
         handlers.notify_admins(event)
-    assert len(mail.outbox) == 2
+    assert [sent.to for sent in mail.outbox] == [["anna@example.com"]] * 3
     assert "/overview/" in mail.outbox[0].body
 
     Handling.objects.filter(error__place="tracking.py:12").delete()  # somebody had them run again
     handlers.notify_admins(park(feed, "tracking.py:12"))
-    assert len(mail.outbox) == 3
+    assert len(mail.outbox) == 4
 
 
 def complete_round(feed, round_):
@@ -320,3 +357,16 @@ def test_nobody_gets_a_mail_for_each_row_that_they_mend(make, olga):
     note_deed(feed.id, user_id=olga.id, what="edited", detail="row 8")
     Errand.objects.create(feed=feed, kind=ErrandKind.RETRY, ended_at=timezone.now())
     assert complete_round(feed, 4) == 2
+
+
+@pytest.mark.parametrize("handler", ["feeds.notify_owner", "feeds.notify_admins"])
+def test_a_mail_server_may_be_away_for_a_night(handler):
+    registry.load()
+    now = began = timezone.now()
+    for tries in itertools.count(1):
+        decision = registry.get(handler).retry(tries, ConnectionRefusedError(), now)
+        if isinstance(decision, Park):
+            break
+        assert decision.at - now < timedelta(minutes=75)
+        now = decision.at
+    assert timedelta(hours=14) < now - began < timedelta(days=1)

@@ -246,3 +246,8 @@ def test_finding_repeats_takes_memory_for_a_part_of_the_rows_only(tmp_path):
         tracemalloc.stop()
 
     assert peak < 5_000_000  # a set of them all takes more than 20
+
+
+def test_white_space_is_no_value_that_repeats(checked):
+    feed = checked('sku,price\n" ",1\n" ",2\n,3\n,4\nA1,5\n', {"rules": {"sku": {"unique": True}}})
+    assert (feed.status, feed.total, feed.invalid) == ("ready", 5, 0)

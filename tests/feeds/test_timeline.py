@@ -17,6 +17,7 @@ from deliveries.events import (
 )
 from deliveries.ids import delivery_id
 from feeds.models import Feed, FeedStatus
+from feeds.queries import timeline as timelines
 from feeds.queries.timeline import EXECUTE, RETRY, SCHEDULE, Timeline, timeline
 from outbox.models import Handling, OutboxEvent, State, Subscription
 from outbox.publishing import publish
@@ -91,6 +92,56 @@ def test_what_leads_on_is_the_story_and_the_rest_stands_beside_it(story):
     assert beside == [[], [KEEP], [KEEP, COUNT], [EXECUTE]], "nothing came of the last one yet"
 
 
+def test_what_the_step_before_has_said_is_not_said_again(story):
+    failed = story.until_failure()
+    story.tell(DeliveryFailed, failed, number=1, seq=1, message="It answered 503.")
+    story.tell(DeliveryFailed, failed, number=1, seq=1, message="That was the last attempt.")
+    assert [step.detail for step in story.read().steps[2:]] == [
+        "It answered 503.",
+        "",
+        "That was the last attempt.",
+    ]
+
+
+def test_a_row_that_a_person_mended_was_not_read_from_the_file(story):
+    story.tell(DeliveryCreated)
+    assert story.read().steps[0].because == "A person mended it"
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [(0.5, None), (90.0, 90.0)])
+def test_only_a_wait_worth_telling_is_told(story, seconds, waited):
+    created = story.tell(DeliveryCreated, 10**9)
+    planned = story.tell(DeliveryScheduled, created, occurrence=1)
+    moment = timezone.now()
+    for event_id, at in ((created, moment), (planned, moment + timedelta(seconds=seconds))):
+        OutboxEvent.objects.filter(id=event_id).update(occurred_at=at, due_at=at)
+    step = story.read().steps[1]
+    assert step.waited == waited
+    assert step.planned_wait is None, "it was due at once"
+
+
+def test_what_became_of_another_row_is_no_part_of_it(story):
+    story.until_failure()
+    other = Story(story.feed)
+    other.id = delivery_id(story.feed.id, 2)
+    other.until_failure()
+    assert len(story.read().steps) == 3
+
+
+def test_of_a_very_long_story_the_end_is_shown_and_what_was_before_on_a_page_of_its_own(story, monkeypatch):
+    story.until_failure()
+    monkeypatch.setattr(timelines, "STEPS_A_PAGE", 3)
+    assert not story.read().page.next
+    monkeypatch.setattr(timelines, "STEPS_A_PAGE", 2)
+    found = story.read()
+    assert [step.title for step in found.steps] == ["Attempt 1 was planned", "Attempt 1 failed"]
+    assert [step.because for step in found.steps] == ["Rowpost planned it", "Rowpost sent the request"]
+    assert [step.shows_cause for step in found.steps] == [False, True]
+    before = timeline(story.feed, story.id, found.page.next)
+    assert [step.title for step in before.steps] == ["The row was taken up"]
+    assert before.steps[0].beside == [], "what it led to is told on the next page"
+
+
 def test_a_step_whose_cause_is_further_up_names_it(story):
     failed = story.until_failure()
     story.tell(DeliveryReopened, None, occurrence=1, number=1, seq=1)
@@ -121,6 +172,24 @@ def test_a_wait_says_how_long_and_why(story, failure, why):
     assert coming.sentence == "Rowpost sends the request, not before"
     assert coming.until == last.works[0].until
     assert last.beside == [], "what is still to come does not stand beside it as well"
+
+
+def test_what_did_not_work_a_moment_ago_says_why_it_waits(story):
+    story.plan_again(story.until_failure(), State.WAITING, due_in=60, message="OSError: no space left")
+    [coming] = story.read().next
+    assert coming.why == ["It did not work a moment ago: OSError: no space left"]
+
+
+def test_what_has_come_due_waits_for_its_turn_alone(story):
+    story.plan_again(story.until_failure(), State.WAITING, due_in=-5)
+    [coming] = story.read().next
+    assert coming.sentence == "Rowpost sends the request as soon as its turn comes."
+
+
+def test_what_is_under_way_is_said_to_happen_now(story):
+    story.plan_again(story.until_failure(), State.LEASED, due_in=-5)
+    [coming] = story.read().next
+    assert coming.sentence == "Rowpost sends the request: right now."
 
 
 def test_what_is_ready_waits_for_its_turn_or_for_the_feed(story):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from feeds.mapping import DEFAULT, Mapping, MappingError, fold
+from feeds.mapping import DEFAULT, Columns, Mapping, MappingError, fold
 
 
 def bind(names, columns):
@@ -28,6 +28,13 @@ def test_an_exact_name_wins_over_one_that_only_looks_alike():
     bound = bind({"Price": "p"}, ["price", "Price", "PRICE"])
 
     assert bound.render(["1", "2", "3"]).body == b'{"p":"2"}'
+
+
+def test_a_column_of_that_name_wins_over_the_one_that_people_named():
+    columns = Columns(["Preis", "price", "Farbe"], {"Price": "Preis", "colour": "Farbe"})
+
+    assert columns.index("Price") == 1
+    assert columns.index("colour") == 2
 
 
 def test_missing_columns_are_named_all_at_once():

@@ -125,6 +125,7 @@ def test_the_words_for_yes_and_no_can_be_named():
     field = {"type": "yes/no", "yes": ["Sí"], "no": ["no"]}
 
     assert rendered(field, "si") == '{"v":true}'
+    assert rendered(field, "S Í") == '{"v":true}'
     assert rendered(field, "NO") == '{"v":false}'
     error = refused(field, "maybe")
     assert error.code == "not_yes_or_no"
@@ -242,6 +243,24 @@ def test_long_blank_cells_are_not_kept_in_memory():
     tracemalloc.stop()
 
     assert kept < 2_000_000
+
+
+def test_of_many_different_cells_not_all_are_kept_in_memory():
+    bound = Mapping.parse({"fields": {"v": {"type": "date", "format": "D.M.YYYY"}}}).bind(["v"])
+    days = [
+        f"{day}.{month}.{year}"
+        for year in range(1000, 1100)
+        for month in range(1, 13)
+        for day in range(1, 29)
+    ]
+
+    tracemalloc.start()
+    for cell in days:
+        bound.render([cell])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < 1_000_000
 
 
 def test_the_sentence_of_an_error_quotes_the_value_cut_and_printable():

@@ -43,6 +43,21 @@ def test_a_required_list_in_a_form_refuses_an_empty_cell():
         bound.render([" "])
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_required_field_of_a_type_that_may_be_left_out_is_not_left_out(empty):
+    document = {
+        "content_type": "form",
+        "types": {"maybe": {"type": "number", "empty": "omit"}},
+        "fields": [{"column": "a", "type": "maybe"}, {"column": "b", "type": "maybe", "required": True}],
+    }
+    bound = Mapping.parse(document).bind(["a", "b"])
+
+    assert bound.render([empty, "1"]).body == b"b=1"
+    with pytest.raises(RowError) as caught:
+        bound.render(["1", empty])
+    assert (caught.value.code, caught.value.column) == ("missing_value", "b")
+
+
 def test_a_lone_surrogate_in_a_form_makes_the_row_invalid():
     with pytest.raises(RowError) as caught:
         Mapping.parse({"content_type": "form"}).bind(["a"]).render(["\udfff"])

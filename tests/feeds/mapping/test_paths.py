@@ -135,15 +135,23 @@ def test_a_query_is_encoded_and_may_have_empty_places():
     assert path(document, a="", b="") == "/p?shop%20id=&b=x&c=fix"
 
 
-def test_an_empty_parameter_can_be_left_out_or_refused():
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_parameter_can_be_left_out_or_refused(empty):
     document = {
         "types": {"maybe": {"empty": "omit"}, "must": {"required": True}},
         "query": {"a": "{a|maybe}", "b": "{b|must}"},
     }
 
-    assert path(document, a="", b="1") == "?b=1"
+    assert path(document, a=empty, b="1") == "?b=1"
     assert path(document, a="2", b="1") == "?a=2&b=1"
-    assert refused(document, a="2", b="").code == "missing_value"
+    assert refused(document, a="2", b=empty).code == "missing_value"
+
+
+def test_of_a_type_within_a_text_white_space_is_an_empty_text():
+    document = {"query": {"price": "EUR {a|number}"}}
+
+    assert path(document, a="1.50") == "?price=EUR%201.50"
+    assert path(document, a=" ") == "?price=EUR%20"
 
 
 def test_a_query_of_which_nothing_is_left_leaves_no_question_mark():

@@ -29,6 +29,8 @@ def complaint(rules):
     [
         ({"required": True}, " ", "missing_value", "is empty"),
         ({"pattern": "[A-Z]+"}, "AB1", "pattern_mismatch", '"AB1", which does not match "[A-Z]+"'),
+        ({"pattern": "[A-Z]+", "one_of": ["A", "1"]}, "1", "pattern_mismatch", '"1", which does not match'),
+        ({"pattern": "[A-Z]+", "one_of": ["A", "1"]}, "B", "not_one_of", '"B"; allowed are "A", "1".'),
         ({"one_of": ["new", "used"]}, "New", "not_one_of", '"New"; allowed are "new", "used".'),
     ],
 )
@@ -44,6 +46,13 @@ def test_a_cell_that_keeps_the_rules_is_sent_as_it_is():
     assert (
         passes({"required": True, "pattern": "[A-Z]+", "one_of": ["AB"]}, "AB") == b'{"SKU":"AB","other":"x"}'
     )
+
+
+def test_a_row_with_too_few_cells_is_told_as_such_whatever_the_rules_ask_for():
+    bound = Mapping.parse({"rules": {"b": {"required": True}}}).bind(["a", "b"])
+    with pytest.raises(RowError) as caught:
+        bound.render(["1"])
+    assert caught.value.code == "wrong_cell_count"
 
 
 def test_an_empty_cell_breaks_required_alone():

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
 from deliveries.commands import Parcel, add_destination, create_deliveries
 from deliveries.models import Destination
 from feeds.commands import add_mapping, create_feed
+from feeds.grouping import recount
 from feeds.models import Alias, Feed, FeedStatus, Row
 
 CSV = b"sku,name,price\n001,Lamp,10.50\n002,Chair,20\n003,Table,30\n"
@@ -64,6 +66,7 @@ def make_feed(owner: User, destination: Destination) -> Callable[..., Feed]:
 
     def make(status: str = FeedStatus.READY, *, name: str = "products.csv", **fields: Any) -> Feed:
         feed = create_feed(content=[CSV], name=name, destination=destination, owner_id=owner.pk)
+        feed.deeds.all().delete()  # whatever a test does then stands alone in the history
         if status != FeedStatus.CHECKING:
             values: dict[str, Any] = {
                 "columns": ["sku", "name", "price"],
@@ -94,9 +97,10 @@ def delivering(make_feed: Callable[..., Feed]) -> Feed:
         import_done=True,
     )
     parcels = [Parcel(n, "POST", "", "application/json", f'{{"sku":"00{n}"}}') for n in (1, 2)]
-    create_deliveries(
-        group_id=feed.id, destination_id=feed.destination_id, lane_id=feed.lane_id, parcels=parcels
-    )
+    with transaction.atomic():
+        create_deliveries(
+            group_id=feed.id, destination_id=feed.destination_id, lane_id=feed.lane_id, parcels=parcels
+        )
     rows = [
         Row(
             feed_id=feed.id, number=1, line=2, cells='["001","Lamp","10.50"]', outcome="succeeded", attempts=1
@@ -124,6 +128,7 @@ def delivering(make_feed: Callable[..., Feed]) -> Feed:
         ),
     ]
     Row.objects.bulk_create(rows)
+    recount(feed.id)
     return feed
 
 
@@ -135,7 +140,7 @@ def address(delivering: Feed, destination: Destination) -> Callable[[str, set[st
     values = {
         "feed_id": delivering.id, "number": 2, "kind": "failed", "action": "pause",
         "destination_id": destination.id, "name": mapping.name, "alias_id": alias.id,
-        "uidb64": "x", "token": "y",
+        "uidb64": "x", "token": "y", "chosen": "mapping",
     }  # fmt: skip
 
     def address(name: str, arguments: set[str]) -> str:

@@ -63,6 +63,57 @@ def test_another_choice_forgets_the_secrets_of_the_one_before(as_, admin, destin
     assert (destination.auth, destination.credentials) == ("none", None)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["https://elsewhere.example/products", "https://shop.example:8443/products", "http://shop.example/"],
+)
+@pytest.mark.parametrize(
+    ("kept", "asked_for"),
+    [
+        ({"auth": "bearer", "token": ""}, {"token"}),
+        ({"auth": "basic", "user": "anna", "password": ""}, {"password"}),
+        ({"auth": "key", "key_header": "X-Q", "key": ""}, {"key"}),
+        (
+            {
+                "auth": "oauth2", "token_url": "https://a.example/t", "client_id": "us",
+                "client_secret": "",
+            },
+            {"client_secret"},
+        ),
+        ({"headers": "X-Key: ••••••••"}, {"headers"}),
+    ],
+    ids=["bearer", "basic", "key", "oauth2", "headers"],
+)  # fmt: skip
+def test_no_stored_secret_goes_to_another_server(as_, admin, destination, address, url, kept, asked_for):
+    browser, given = as_(admin), {"headers": "", **kept}
+    stored = given | dict.fromkeys(asked_for - {"headers"}, "t0p-secret")
+    if kept.get("headers"):
+        stored["headers"] = "X-Key: t0p-secret"
+    browser.post(address, form_of(destination, **stored))
+    edition = Destination.objects.get(id=destination.id).edition
+
+    page = browser.post(address, form_of(destination, **given, url=url))
+    assert page.text.count("to which nothing stored is sent") == 1
+    assert Destination.objects.get(id=destination.id).edition == edition
+
+    same_server = "https://SHOP.example:443/other"
+    assert browser.post(address, form_of(destination, **given, url=same_server)).status_code == 302
+    assert browser.post(address, form_of(destination, **stored, url=url)).status_code == 302
+    assert Destination.objects.get(id=destination.id).url == url
+
+
+def test_no_stored_client_secret_goes_to_another_token_server(as_, admin, destination, address):
+    browser = as_(admin)
+    given = {"auth": "oauth2", "token_url": "https://a.example/t", "client_id": "us", "client_secret": "s"}
+    browser.post(address, form_of(destination, **given))
+    page = browser.post(
+        address, form_of(destination, **given | {"client_secret": "", "token_url": "https://b.example/t"})
+    )
+    assert "enter the client secret again" in page.text
+    empty = form_of(destination, **given | {"client_secret": "", "token_url": "https://a.example/other"})
+    assert browser.post(address, empty).status_code == 302
+
+
 def test_a_header_line_beside_it_is_refused_at_its_field(as_, admin, destination, address):
     values = form_of(destination, auth="bearer", token="t0p-secret", headers="authorization: Bearer mine")
     page = as_(admin).post(address, values)

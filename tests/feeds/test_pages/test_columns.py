@@ -67,6 +67,14 @@ def test_lines_that_were_read_as_one_cell_bring_up_the_delimiter(
     assert "from now on" not in page
 
 
+def test_a_line_with_markup_in_it_is_shown_as_text(as_, owner, make_feed):
+    named = {"mapping_name": "products, version 1", "mapping": DOCUMENT, "missing": ["sku", "selling price"]}
+    feed = make_feed(columns=["<img src=x>,sku"], width=1, kept=[0], dialect={"delimiter": ";"}, **named)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+
+    assert "<code>&lt;img src=x&gt;,sku</code>" in page
+
+
 def test_a_file_that_really_has_one_column_is_asked_about_it(as_, owner, make_feed):
     named = {"mapping_name": "products, version 1", "mapping": DOCUMENT, "missing": ["selling price"]}
     feed = make_feed(columns=["price"], width=1, kept=[0], **named)
@@ -105,7 +113,7 @@ def test_an_answer_without_a_column_is_told_in_a_sentence(as_, owner, asking, fo
     feed = asking()
     page = answer(as_(owner), feed, found).text
 
-    assert 'class="note warning" role="status"' in page
+    assert 'class="note closable warning" role="status"' in page
     assert Feed.objects.get(id=feed.id).status == FeedStatus.READY
 
 

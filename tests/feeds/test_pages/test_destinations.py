@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from deliveries.authentication import HIDDEN
 from deliveries.commands import add_destination
 from deliveries.models import Destination
 from feeds.models import Mapping
@@ -36,22 +37,86 @@ def test_an_admin_makes_and_changes_a_destination_and_its_secrets_stay_hidden(as
         assert "top-secret" not in browser.get(page).text
 
 
+def test_a_key_in_the_url_is_kept_where_its_dots_are_left_and_no_page_shows_it(as_, admin, destination):
+    Destination.objects.update(url="https://shop.example/?api_key=top-secret&v=2")
+    browser = as_(admin)
+    url = reverse("feeds:change_destination", args=[destination.id])
+    form = form_of(destination, group="")
+    shown = f"https://shop.example/?api_key={HIDDEN}&v=2"
+    assert browser.get(url).context["form"].initial["url"] == shown
+    assert browser.post(url, form | {"url": shown.replace("v=2", "v=3")}).status_code == 302
+    destination.refresh_from_db()
+    assert destination.url == "https://shop.example/?api_key=top-secret&v=3"
+    for page in (
+        url, reverse("feeds:destination", args=[destination.id]), reverse("feeds:destinations"),
+        reverse("admin:deliveries_destination_changelist"),
+        reverse("admin:deliveries_destination_change", args=[destination.id]),
+    ):  # fmt: skip
+        assert "top-secret" not in browser.get(page).text, page
+    moved = browser.post(url, form | {"url": f"https://mine.example/?api_key={HIDDEN}", "headers": ""})
+    assert "enter the values that are dots again." in moved.text
+    refused = browser.post(url, form | {"url": f"https://shop.example/?token={HIDDEN}"})
+    assert "No value is stored for token; enter it." in refused.text
+
+
+def test_a_password_in_the_url_is_refused_with_the_place_for_it(as_, admin, destination):
+    form = form_of(destination, group="", headers="", url="https://anna:top-secret@shop.example/")
+    page = as_(admin).post(reverse("feeds:add_destination"), form)
+    assert "Enter them under the authentication, as user name and password (basic)." in page.text
+    assert not Destination.objects.exclude(id=destination.id).exists()
+
+
 def test_a_name_that_is_taken_is_told_in_the_form(as_, admin, destination):
     page = as_(admin).post(reverse("feeds:add_destination"), form_of(destination, headers="", group=""))
     assert "already exists" in page.text
 
 
-@pytest.mark.parametrize("name", ["feeds:add_destination", "feeds:overview"])
-def test_only_admins_change_destinations_and_see_the_overview(as_, owner, name):
-    assert as_(owner).get(reverse(name)).status_code == 403
+def test_only_admins_see_the_overview(as_, owner):
+    assert as_(owner).get(reverse("feeds:overview")).status_code == 403
 
 
-def test_only_admins_open_pause_or_test_a_destination(as_, owner, destination):
-    assert as_(owner).get(reverse("feeds:destination", args=[destination.id])).status_code == 403
+def test_a_destination_of_everybody_is_looked_after_by_admins_alone(as_, owner, destination):
+    owner.groups.add(Group.objects.create(name="Shop team"))
+    owner.user_permissions.set(Permission.objects.filter(codename__endswith="_destination"))
+    assert as_(owner).get(reverse("feeds:destination", args=[destination.id])).status_code == 404
     for action in ("pause", "resume"):
         url = reverse("feeds:act_destination", args=[destination.id, action])
-        assert as_(owner).post(url).status_code == 403
+        assert as_(owner).post(url).status_code == 404
     assert not Lane.objects.get(id=destination.lane_id).paused
+
+
+def test_a_group_that_was_given_it_makes_and_looks_after_its_own_destinations(as_, owner, destination):
+    # Given somebody of two groups, one of which may add and change destinations
+    team, others = (Group.objects.create(name=name) for name in ("Shop team", "Others"))
+    owner.groups.add(team)
+    browser, add = as_(owner), reverse("feeds:add_destination")
+    assert browser.get(add).status_code == 403
+    assert add not in browser.get(reverse("feeds:destinations")).text
+    team.permissions.set(Permission.objects.filter(codename__endswith="_destination"))
+    assert add in browser.get(reverse("feeds:destinations")).text
+
+    # When they add one, it can belong to no other group, and not to everybody
+    values = form_of(destination, name="second", headers="", group=others.id)
+    for group in (others.id, ""):
+        page = browser.post(add, values | {"group": group})
+        assert page.status_code == 200
+        assert page.context["form"].errors.keys() == {"group"}
+    made = browser.post(add, values | {"group": team.id})
+    second = Destination.objects.get(name="second")
+    assert made.url == reverse("feeds:destination", args=[second.id])
+    assert second.group == team
+
+    # Then they look after it until they leave the group
+    assert made.url in browser.get(reverse("feeds:destinations")).text
+    change = reverse("feeds:change_destination", args=[second.id])
+    assert browser.post(change, values | {"group": team.id, "rate": "3"}).url == made.url
+    second.refresh_from_db()
+    assert second.rate == 3.0
+    pause = reverse("feeds:act_destination", args=[second.id, "pause"])
+    assert "All rows wait" in browser.post(pause, follow=True).text
+    others.permissions.set(team.permissions.all())
+    owner.groups.set([others])
+    assert browser.get(made.url).status_code == 404
 
 
 def test_a_destination_is_paused_and_resumed_and_a_second_click_only_tells(as_, admin, destination):
@@ -105,7 +170,8 @@ def test_a_test_send_begins_with_the_newest_feeds_first_row_as_it_is_sent(as_, a
 def test_a_test_send_that_is_refused_shows_why(as_, admin, destination):
     Destination.objects.filter(id=destination.id).update(url="http://127.0.0.1:9/x")
     url = reverse("feeds:destination", args=[destination.id])
-    page = as_(admin).post(url, {"method": "POST", "path": "", "content_type": "", "body": "{}"}).text
+    form = {"method": "POST", "path": "", "content_type": "", "body": "{}"}
+    page = as_(admin).post(url, form, follow=True).text
     assert "ALLOWED_NETWORKS" in page
     assert "very-secret" not in page
 

@@ -9,6 +9,8 @@ from django.utils import timezone
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery
 from feeds import commands, queries
+from feeds.deeds import note_deed
+from feeds.grouping import recount
 from feeds.models import Errand, Feed, FeedStatus, Row
 from outbox.models import Error, Handling, OutboxEvent, Subscription
 from tests.feeds.conftest import rows_of
@@ -35,7 +37,20 @@ def test_a_moving_feed_asks_for_news_and_reloads_without_javascript(as_, owner, 
     feed = make_feed(FeedStatus.DELIVERING)
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
     assert "hx-trigger" in page
-    assert '<noscript><meta http-equiv="refresh"' in page
+    assert '<noscript><meta http-equiv="refresh" content="3">' in page
+
+
+def test_without_javascript_a_message_stands_for_some_seconds_and_the_page_reloads_still(
+    as_, owner, make_feed
+):
+    feed = make_feed(FeedStatus.DELIVERING)
+    browser = as_(owner)
+    page = browser.post(reverse("feeds:act", args=[feed.id, "pause"]), follow=True).text
+    assert "The feed is paused." in page
+    assert '<noscript><meta http-equiv="refresh" content="10">' in page
+    page = browser.get(reverse("feeds:feed", args=[feed.id])).text
+    assert "The feed is paused." not in page
+    assert '<noscript><meta http-equiv="refresh" content="3">' in page
 
 
 def test_a_feed_that_is_over_asks_no_more(as_, owner, make_feed):
@@ -45,20 +60,34 @@ def test_a_feed_that_is_over_asks_no_more(as_, owner, make_feed):
     assert "refresh" not in page
 
 
-def test_the_moving_part_asks_for_the_whole_page_once_the_status_has_changed(as_, owner, make_feed):
+def test_the_moving_part_brings_all_about_the_feed_once_its_stage_has_changed(as_, owner, make_feed):
     feed = make_feed(FeedStatus.DELIVERING)
     url = reverse("feeds:live", args=[feed.id])
-    assert "HX-Refresh" not in as_(owner).get(url, {"stage": feed.stage}).headers
-    assert as_(owner).get(url, {"stage": "checking-0"}).headers["HX-Refresh"] == "true"
+    assert "HX-Retarget" not in as_(owner).get(url, {"stage": feed.stage}).headers
+    answer = as_(owner).get(url, {"stage": "checking-0"})
+    assert answer.headers["HX-Retarget"] == "#feed"
+    assert answer.text.count('id="feed"') == 1
+    assert f"stage={feed.stage}" in answer.text, "it asks on from there"
+    assert "<html" not in answer.text
+
+
+def test_a_message_waits_for_the_next_page_and_is_not_taken_by_a_part_of_one(as_, owner, make_feed):
+    feed = make_feed(FeedStatus.DELIVERING)
+    browser = as_(owner)
+    browser.post(reverse("feeds:act", args=[feed.id, "pause"]))
+    for name in ("feeds:live", "feeds:reasons", "feeds:list"):
+        url = reverse(name, args=[] if name == "feeds:list" else [feed.id])
+        assert "The feed is paused." not in browser.get(url, headers={"HX-Request": "true"}).text
+    assert "The feed is paused." in browser.get(reverse("feeds:feed", args=[feed.id])).text
 
 
 def test_a_feed_whose_rows_are_sent_again_asks_for_news_and_shows_the_next_round(as_, owner, make_feed):
     feed = make_feed(FeedStatus.COMPLETED, pending=0, succeeded=3, round=2)
-    commands.note_deed(feed.id, user_id=owner.pk, what="retried", detail="1 row")
+    note_deed(feed.id, user_id=owner.pk, what="retried", detail="1 row")
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
     assert "hx-trigger" in page
     shown = {"stage": "completed-1"}
-    assert as_(owner).get(reverse("feeds:live", args=[feed.id]), shown).headers["HX-Refresh"] == "true"
+    assert as_(owner).get(reverse("feeds:live", args=[feed.id]), shown).headers["HX-Retarget"] == "#feed"
 
 
 @pytest.mark.parametrize(
@@ -101,8 +130,8 @@ def test_the_list_is_paged_by_key_and_searched(as_, owner, make_feed, monkeypatc
     first = browser.get(url).text
     assert "file-2.csv" in first
     assert "file-0.csv" not in first
-    assert f"before={feeds[1].id}" in first
-    assert "file-0.csv" in browser.get(url, {"before": str(feeds[1].id)}).text
+    assert f"page=after:{feeds[1].id}" in first
+    assert "file-0.csv" in browser.get(url, {"page": f"after:{feeds[1].id}"}).text
     assert "file-1.csv" not in browser.get(url, {"q": "FILE-2"}).text
     assert "No feed matches" in browser.get(url, {"status": "rejected"}).text
 
@@ -160,10 +189,10 @@ def test_a_feed_is_tried_looked_at_and_sent_on(as_, owner, make_feed):
     feed.refresh_from_db()
     tried = {"stage": feed.stage}
     assert (
-        "The rest is on its way"
+        "Sending the rest has begun"
         in browser.post(reverse("feeds:act", args=[feed.id, "rest"]), follow=True).text
     )
-    assert browser.get(reverse("feeds:live", args=[feed.id]), tried).headers["HX-Refresh"] == "true"
+    assert browser.get(reverse("feeds:live", args=[feed.id]), tried).headers["HX-Retarget"] == "#feed"
     assert (
         "on their way already" in browser.post(reverse("feeds:act", args=[feed.id, "rest"]), follow=True).text
     )
@@ -265,6 +294,7 @@ def test_a_third_partys_own_words_stand_first(as_, owner, delivering):
     Row.objects.filter(feed_id=delivering.id, number=2).update(
         error="The third party answered 422 Unprocessable Entity: price must not be empty."
     )
+    recount(delivering.id)
     page = as_(owner).get(reverse("feeds:feed", args=[delivering.id])).text
     assert page.index("price must not be empty.") < page.index("The third party answered 422")
 

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from feeds.commands import add_mapping
-from feeds.models import Deed, Mapping
+from feeds.models import Deed, Feed, Mapping
 
 pytestmark = pytest.mark.django_db
 
@@ -259,3 +259,22 @@ def test_an_older_version_that_is_looked_at_becomes_the_next_one(as_, owner):
     browser, url = as_(owner), reverse("feeds:mapping", args=["Products"]) + "?version=1"
     assert browser.post(url, filled(SKU, seen=seen_by(browser, url))).status_code == 302
     assert Mapping.objects.filter(name="Products").count() == 3
+
+
+@pytest.mark.parametrize("status", ["ready", "delivering"])
+def test_a_mapping_that_is_written_for_a_feed_is_used_for_it_until_it_is_sent(as_, owner, make_feed, status):
+    feed = make_feed()
+    url = f"{reverse('feeds:add_mapping')}?feed={feed.id}"
+    browser = as_(owner)
+    assert f"Save and use it for {feed.name}" in browser.get(url).text
+
+    Feed.objects.filter(id=feed.id).update(status=status)
+    answer = browser.post(url, filled(SKU))
+    feed.refresh_from_db()
+    if status == "ready":
+        assert answer.url == reverse("feeds:feed", args=[feed.id])
+        assert (feed.status, feed.mapping_name) == ("checking", "Products, version 1")
+    else:
+        assert answer.url == reverse("feeds:mapping", args=["Products"])
+        assert (feed.status, feed.mapping_name) == ("delivering", "")
+        assert "and use it for" not in browser.get(url).text

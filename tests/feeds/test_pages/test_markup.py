@@ -11,7 +11,7 @@ from django.urls import reverse
 from deliveries.events import DeliveryFailed
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery, Destination, Payload
-from feeds.commands import note_deed
+from feeds.deeds import note_deed
 from feeds.models import Alias, Feed, FeedStatus, Mail, Mapping, Row
 from outbox import heartbeats
 from outbox.models import Error, Handling, Lane, State, Subscription

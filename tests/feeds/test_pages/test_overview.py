@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deliveries.models import Tally
 from feeds.queries.throughput import throughput
-from outbox import queries, sql
+from outbox import heartbeats, queries, sql
 from outbox.models import Handling, Heartbeat, Lane, OutboxEvent, State, Subscription
 
 pytestmark = pytest.mark.django_db
@@ -24,9 +24,9 @@ def page(as_, admin):
 
 @pytest.fixture
 def worker():
-    beat = {"kind": "worker", "queues": ["outbox.relay"], "seen_at": sql.database_now()}
-    beat["started_at"] = beat["seen_at"]
-    return Heartbeat.objects.create(name="worker@here", **beat)
+    heartbeats.beat("beat", kind="beat")
+    heartbeats.beat("worker@here", kind="worker", queues=["outbox.relay"])
+    return Heartbeat.objects.get(name="worker@here")
 
 
 def tally(minutes_ago, succeeded, failed, share=0, destination_id=0):
@@ -46,6 +46,12 @@ def test_the_last_hour_is_drawn_and_told_in_words_and_as_a_table(page):
     assert text.count("<rect") == 3
     assert "7,777" not in text
     assert '<td class="num">60</td><td class="num">3</td>' in text
+    hour = throughput(timezone.now())
+    assert [(minute.succeeded, minute.failed) for minute in hour.busy] == [(60, 3), (1000, 0)], (
+        "the newest first"
+    )
+    [mixed] = [bar for bar in hour.columns if bar.bad]
+    assert mixed.good > mixed.bad
 
 
 def test_an_hour_in_which_nothing_ended_says_so(page):
@@ -95,10 +101,28 @@ def test_work_that_waits_on_purpose_is_not(page, worker, minutes, lane):
     assert "Work stands still" not in page()
 
 
-def test_a_worker_without_a_relay_is_told(page, worker):
-    assert "No relay is running" not in page()
-    Heartbeat.objects.update(queues=["t.one"])
-    assert "No relay is running" in page()
+MISSING = {
+    "worker": "Nothing moves: no worker is running.",
+    "relay": "No relay is running, so nothing is handed to the workers.",
+    "beat": "Beat is not running, so nothing that is due later is begun.",
+}
+
+
+@pytest.mark.parametrize("part", MISSING)
+@pytest.mark.parametrize("where", ["feeds:overview", "feeds:list"])
+def test_what_stands_still_is_told_to_admins_on_every_page_with_its_last_sign_of_life(
+    as_, admin, part, where
+):
+    heartbeats.beat("worker", kind="worker", queues=["t.one"])
+    heartbeats.beat("relay", kind="relay", queues=["outbox.relay"])
+    heartbeats.beat("beat", kind="beat")
+    assert not [told for told in MISSING.values() if told in as_(admin).get(reverse(where)).text]
+    dead = sql.database_now() - timedelta(seconds=heartbeats.FRESH + 1)
+    Heartbeat.objects.filter(name=part).update(seen_at=dead)
+    page = as_(admin).get(reverse(where)).text
+    assert [name for name, told in MISSING.items() if told in page] == [part]
+    if (part, where) != ("worker", "feeds:overview"):
+        assert f'The last one was seen <time datetime="{dead.isoformat()}"' in page
 
 
 def test_what_waits_and_what_is_parked_is_counted_up_to_a_bound(page, monkeypatch):

@@ -7,12 +7,14 @@ import json
 import openpyxl
 import orjson
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.urls import reverse
 
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery, Payload
 from feeds import errands, queries
+from feeds.grouping import recount
 from feeds.models import Errand, Feed, FeedStatus, Row
 from feeds.reasons import reason
 
@@ -37,9 +39,9 @@ def test_failed_rows_stand_with_line_code_and_reason(as_, owner, delivering):
 def test_rows_are_paged_by_key(as_, owner, delivering, monkeypatch):
     monkeypatch.setattr("feeds.queries.rows.ROWS_A_PAGE", 1)
     url = reverse("feeds:rows", args=[delivering.id])
-    assert "after=2" in as_(owner).get(url, {"show": "failed"}).text
-    assert "too_few_cells" in as_(owner).get(url, {"show": "failed", "after": "2"}).text
-    assert as_(owner).get(url, {"after": "nonsense", "show": "nonsense"}).status_code == 200
+    assert "page=after:2" in as_(owner).get(url, {"show": "failed"}).text
+    assert "too_few_cells" in as_(owner).get(url, {"show": "failed", "page": "after:2"}).text
+    assert as_(owner).get(url, {"page": "nonsense", "show": "nonsense"}).status_code == 200
 
 
 def test_a_row_is_found_by_its_number_and_failed_ones_by_their_text(as_, owner, delivering):
@@ -71,20 +73,35 @@ def test_failed_rows_are_found_by_what_their_cells_say_whatever_it_is(as_, owner
     assert "http_422" not in as_(owner).get(url, {"q": '","'}).text
 
 
-def test_a_search_stops_after_a_stretch_and_offers_to_go_on(as_, owner, delivering, monkeypatch):
-    monkeypatch.setattr("feeds.queries.rows.STRETCH", 1)
-    monkeypatch.setattr("feeds.queries.rows.STRETCHES", 2)
-    monkeypatch.setattr("feeds.queries.rows.PATIENCE", 60)
-    page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "invalid"}).text
-    assert "No such rows up to row 2" in page
-    assert "Search on from row 2" in page
+@pytest.mark.parametrize("text", ["STRASSE", "straße", "Straße", "äöü", "ÄÖÜ", "señor", "SEÑOR", "100%"])
+def test_failed_rows_are_found_whatever_the_case_of_any_letter(as_, owner, delivering, text):
+    cells = orjson.dumps(["002", "Straße ÄÖÜ Señor 100%", "20"]).decode()
+    rows, browser = Row.objects.filter(feed_id=delivering.id, number=2), as_(owner)
+    url = reverse("feeds:rows", args=[delivering.id])
+    for changed in ({"cells": cells}, {"cells": "[]", "mended": cells}, {"mended": None, "error": cells}):
+        rows.update(**changed)
+        page = browser.get(url, {"q": text}).text
+        assert "http_422" in page
+        assert "too_few_cells" not in page
+    assert "http_422" not in browser.get(url, {"q": f"{text}_"}).text
 
 
-def test_a_search_that_takes_long_begins_no_further_stretch(as_, owner, delivering, monkeypatch):
+def test_a_search_that_takes_long_stops_after_a_stretch_and_offers_to_go_on(
+    as_, owner, delivering, monkeypatch
+):
     monkeypatch.setattr("feeds.queries.rows.STRETCH", 1)
-    monkeypatch.setattr("feeds.queries.rows.PATIENCE", 0)
-    page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "invalid"}).text
-    assert "Search on from row 1" in page
+    monkeypatch.setattr("outbox.paging.PATIENCE", -1.0)
+    url = reverse("feeds:rows", args=[delivering.id])
+    page = as_(owner).get(url, {"show": "invalid"}).text
+    assert "No such rows up to row 1" in page
+    assert "Search on" in page
+    for after in (1, 2):
+        assert f"page=after:{after}" in page
+        page = as_(owner).get(url, {"show": "invalid", "page": f"after:{after}"}).text
+    assert "too_few_cells" in page
+    assert "Search on" not in page
+    monkeypatch.setattr("outbox.paging.PATIENCE", 60.0)
+    assert "too_few_cells" in as_(owner).get(url, {"show": "invalid"}).text
 
 
 def test_what_a_feed_has_none_of_is_not_searched_for(as_, owner, delivering, django_assert_max_num_queries):
@@ -99,10 +116,11 @@ def test_failed_rows_are_grouped_by_what_they_have_in_common(as_, owner, deliver
         feed_id=delivering.id, number=7, line=8, cells="[]", outcome="failed", http_status=422,
         code="http_422", error='SKU "007" is <b>unknown</b>.',
     )  # fmt: skip
+    recount(delivering.id)
     groups = queries.failed_groups(delivering).items
     assert [(group.count, group.reason, group.invalid) for group in groups] == [
-        (2, "SKU … is <b>unknown</b>.", False),
-        (1, "The row has 2 cells instead of 3.", True),
+        (2, "SKU … is <b>unknown</b>.", 0),
+        (1, "The row has 2 cells instead of 3.", 1),
     ]
     page = as_(owner).get(reverse("feeds:feed", args=[delivering.id])).text
     assert "SKU … is &lt;b&gt;unknown" in page
@@ -120,7 +138,11 @@ def test_a_group_is_retried_and_downloaded_alone(as_, owner, delivering):
     group = queries.failed_groups(delivering).items[0]
     browser, url = as_(owner), reverse("feeds:retry", args=[delivering.id])
     assert "failed rows are sent again" in browser.post(url, {"group": group.key}, follow=True).text
-    assert "are being sent again already" in browser.post(url, {"group": group.key}, follow=True).text
+    page = browser.post(url, {"group": group.key}, follow=True).text
+    assert "are being sent again already" in page
+    assert '<span class="soft">being sent again</span>' in page
+    assert f"retry-{group.key}" not in page
+    assert Errand.objects.get().group == group.key
     run_errand(Errand.objects.get())
     assert Delivery.objects.get(number=2).status == "scheduled"
     assert Delivery.objects.get(number=1).status == "failed"
@@ -140,6 +162,7 @@ def test_a_group_is_retried_and_downloaded_alone(as_, owner, delivering):
         ),
         ("No order 01a1fcb1-9334-7b7a-b820-a44f53a321dc there", "No order … there"),
         ("Timeout after 10.0 s", "Timeout after … s"),
+        ("price must not be negative, as -5.20 is", "price must not be negative, as … is"),
         (
             "The third party answered 422 Unprocessable Entity: SKU 4711 unknown.",
             "The third party answered 422 Unprocessable Entity: SKU … unknown.",
@@ -364,3 +387,24 @@ def test_a_row_leads_to_its_neighbours_as_far_as_there_are_any(as_, owner, deliv
         return ["Previous row" in page, "Next row" in page]
 
     assert [neighbours(number) for number in (1, 2, 3)] == [[False, True], [True, True], [True, False]]
+
+
+def test_what_was_typed_in_a_row_is_there_again_after_a_sign_in_and_not_sent(as_, owner, delivering):
+    # Given
+    Delivery.objects.filter(number=2).update(status="failed")
+    browser = as_(owner)
+    url = reverse("feeds:edit_row", args=[delivering.id, 2])
+    Session.objects.all().delete()
+
+    # When
+    values = {"cell-0": "002", "cell-1": "Armchair", "cell-2": "20", "revision": "1"}
+    answer = browser.post(url, values, headers={"Origin": "http://testserver"})
+    assert answer.url.startswith(reverse("login"))
+    browser.force_login(owner)
+    page = browser.get(url)
+
+    # Then
+    assert 'value="Armchair"' in page.text
+    assert "Nothing of it is stored yet." in page.text
+    assert Delivery.objects.get(number=2).revision == 1
+    assert browser.get(url).status_code == 405

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import pytest
 from django.urls import reverse
@@ -40,6 +40,7 @@ class Repeating(BaseHTTPRequestHandler):
             self._answer(200, {"access_token": TOKEN}, "")
             return
         sent = " ".join(f"{name}={value}" for name, value in self.headers.items())
+        sent += f" at {self.path}" if "?" in self.path else ""
         self.received.append(sent)
         self._answer(422, {"error": f"Not with {sent}", "you": dict(self.headers.items())}, sent)
 
@@ -75,6 +76,7 @@ KINDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "basic": ({"auth": "basic", "credentials": {"user": "anna", "password": SECRET}}, [IN_BASIC, SECRET]),
     "key": ({"auth": "key", "credentials": {"key_header": "X-API-Key", "key": SECRET}}, [SECRET]),
     "short key": ({"auth": "key", "credentials": {"key_header": "X-API-Key", "key": "q7#z"}}, ["q7#z"]),
+    "URL": ({"query": f"?v=2&api_key={quote(SECRET)}"}, [quote(SECRET), SECRET]),
     "signing secret": ({"signing_secret": SIGNING}, [SIGNING]),
     "oauth2": ({"auth": "oauth2", "credentials": OAUTH2 | {"secret_in_body": ""}}, [TOKEN, SECRET]),
     "oauth2 body": ({"auth": "oauth2", "credentials": OAUTH2 | {"secret_in_body": "yes"}}, [TOKEN, SECRET]),
@@ -88,7 +90,9 @@ def kind(request, settings, address):
     fields, secrets = KINDS[request.param]
     if fields.get("auth") == "oauth2":
         fields = fields | {"credentials": fields["credentials"] | {"token_url": f"{address}/token"}}
-    return add_destination(name="shop", url=f"{address}/products", **fields), secrets
+    query = fields.get("query", "")
+    own = {name: value for name, value in fields.items() if name != "query"}
+    return add_destination(name="shop", url=f"{address}/products{query}", **own), secrets
 
 
 def seen(text: str, secrets: list[str]) -> list[str]:
@@ -101,7 +105,7 @@ def test_a_test_send_shows_no_secret_wherever_it_is_repeated(as_, admin, kind):
     destination, secrets = kind
     url = reverse("feeds:destination", args=[destination.id])
     form = {"method": "POST", "path": "", "content_type": "application/json", "body": "{}"}
-    page = as_(admin).post(url, form).text
+    page = as_(admin).post(url, form, follow=True).text
     assert "no success" in page
     assert "Not with" in page
     assert not seen(page, secrets)
@@ -162,7 +166,7 @@ def test_a_secret_that_the_token_url_repeats_is_not_kept(kind, as_, admin, monke
 
     monkeypatch.setattr(Repeating, "do_POST", refuse)
     form = {"method": "POST", "path": "", "content_type": "", "body": "{}"}
-    page = as_(admin).post(reverse("feeds:destination", args=[destination.id]), form).text
+    page = as_(admin).post(reverse("feeds:destination", args=[destination.id]), form, follow=True).text
     failure = AccessToken.objects.get(destination=destination).failure
     encoded = base64.b64encode(b"us:s3cret%2Fof%3Athe+client").decode()
     for text in (page, failure):

@@ -1,8 +1,10 @@
 """What every page asks the database for: nothing that grows with the rows of a feed, or with all feeds."""
 
 import re
+from html import unescape
 
 import pytest
+from django.contrib import admin as django_admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -44,15 +46,17 @@ def asked(browser, url):
 
 def walks(sql):
     """Why this statement reads more than a page of a large table, or ""."""
+    if re.search(r"\bOFFSET\b", sql):  # whatever the table: a list that is paged so is not read by key
+        return "it skips rows"
     if not sql.startswith(("SELECT", "WITH")) or not re.search(rf'FROM "?({"|".join(LARGE)})\b', sql):
         return ""
     outside = re.sub(r"\(SELECT .*? LIMIT \d+[^)]*\)", "(…)", sql)
     if re.search(rf'FROM "?({"|".join(LARGE)})\b', outside):
         if re.search(r"\b(COUNT|SUM|MIN|MAX|AVG)\(|GROUP BY", outside):
             return "it counts"
-        if "LIMIT" not in outside and not re.search(ONE_BY_ONE, outside):
+        if "LIMIT" not in outside and not re.search(ONE_BY_ONE, outside.partition(" WHERE ")[2]):
             return "it has no bound"
-    return "it skips rows" if "OFFSET" in sql else ""
+    return ""
 
 
 def test_what_walks_is_known():
@@ -61,6 +65,8 @@ def test_what_walks_is_known():
         'SELECT COUNT(*) AS "__count" FROM "feeds_row" WHERE "feeds_row"."feed_id" = 1',
         'SELECT "feeds_row"."line" FROM "feeds_row" WHERE "feeds_row"."feed_id" = 1 ORDER BY 1',
         'SELECT "feeds_feed"."id" FROM "feeds_feed" LIMIT 25 OFFSET 25',
+        'SELECT "auth_user"."id" FROM "auth_user" LIMIT 25 OFFSET 25',
+        'SELECT * FROM "outbox_handling" JOIN "outbox_outboxevent" ON ("event_id" = "outbox_event"."id")',
     ):
         assert walks(sql)
     for sql in (
@@ -82,28 +88,43 @@ def test_no_page_of_a_feed_counts_or_walks_its_rows(as_, owner, large, address, 
     urls = [address(name, arguments) for name, arguments in every_page() if "feed_id" in arguments]
     urls += [f"{reverse('feeds:live', args=[large.id])}?stage={large.stage}"]
     rows = reverse("feeds:rows", args=[large.id])
-    urls += [f"{rows}?{q}" for q in ("show=failed", "show=pending", "q=unknown", "after=900000")]
+    urls += [f"{rows}?{q}" for q in ("show=failed", "show=pending", "q=unknown", "page=after:900000")]
+    urls += [f"{rows}?{q}" for q in ("page=before:900000", "q=unknown&page=before:900000")]
+    urls.append(f"{reverse('feeds:row', args=[large.id, 2])}?attempts=after:9&steps=before:9")
+    urls.append(f"{reverse('feeds:feed', args=[large.id])}?deeds=after:9&mails=before:9")
     found = walking(as_(owner), urls)
     assert not {url: why for url, why in found.items() if why}
 
 
 def test_no_other_page_counts_or_walks(as_, owner, admin, large, address):
     urls = [address(n, args) for n, args in every_page() if "feed_id" not in args and n != "logout"]
-    urls += ["/feeds/?q=x", "/feeds/?status=delivering", f"/feeds/?before={large.id}"]
+    urls += ["/feeds/?q=x", "/feeds/?status=delivering", f"/feeds/?page=after:{large.id}"]
+    urls += [f"/overview/?deeds={way}:9:9" for way in ("after", "before")]
     for browser in (as_(owner), as_(admin)):
         found = walking(browser, urls)
         assert not {url: why for url, why in found.items() if why}
 
 
-@pytest.mark.parametrize(
-    "model", ["feeds_feed", "deliveries_delivery", "outbox_outboxevent", "outbox_handling", "outbox_error"]
-)
-def test_no_list_of_the_admin_counts(as_, admin, large, model):
-    """A list that fits on one page is read without a bound there."""
-    url = reverse(f"admin:{model}_changelist")
-    for asked_for in (url, f"{url}?q={large.id}", f"{url}?p=2"):
-        found = walking(as_(admin), [asked_for])[asked_for]
-        assert not [sql for why, sql in found if why == "it counts"]
+@pytest.mark.parametrize("model", [model._meta.label_lower for model in django_admin.site._registry])
+def test_no_list_of_the_admin_counts_or_walks(as_, admin, large, model):
+    url = reverse(f"admin:{model.replace('.', '_')}_changelist")
+    questions = [
+        "",
+        f"?q={large.id}",
+        "?q=x",
+        "?p=2",
+        "?p=after:9",
+        f"?p=before:{large.id}",
+        "?o=-0",
+        "?all=",
+        "?_facets=True",
+    ]
+    if model in ("feeds.feed", "deliveries.delivery"):
+        questions += ["?status__exact=failed", "?status__exact=failed&p=before:9"]
+    if model == "outbox.handling":
+        questions += ["?state__exact=parked", "?event__id__exact=1", "?error__id__exact=1"]
+    found = walking(as_(admin), [url + asked_for for asked_for in questions])
+    assert not {url: why for url, why in found.items() if why}
 
 
 @pytest.mark.parametrize("page", ["feeds:mappings", "feeds:destinations"])
@@ -120,7 +141,7 @@ def test_lists_of_what_is_named_are_paged_by_name(as_, owner, page, monkeypatch)
         answer = browser.get(url)
         found += re.findall(r"n-\d{3}(?=</)", answer.text)
         following = re.search(r'rel="next" href="([^"]+)"', answer.text)
-        url = reverse(page) + following[1] if following else ""
+        url = reverse(page) + unescape(following[1]) if following else ""
         assert len(found) <= len(names)
     assert found == names
-    assert "There are no more" in browser.get(f"{reverse(page)}?after=z").text
+    assert "There are no more" in browser.get(f"{reverse(page)}?page=after:z").text
