@@ -73,6 +73,12 @@ def publish() -> dict[str, Any]:
     return {"sent": sent, "seconds": time.monotonic() - began}
 
 
+def add_person(name: str, password: str, *, admin: bool = False) -> None:
+    from django.contrib.auth.models import User
+
+    User.objects.create_user(name, f"{name}@example.com", password, is_staff=admin, is_superuser=admin)
+
+
 def upload(path: str, *, to: str) -> uuid.UUID:
     """As the upload page does: nothing is sent before a person says so. Returns the feed's id."""
     from deliveries.models import Destination

@@ -73,6 +73,23 @@ def assert_books_closed(stack: Stack, feed_id: UUID, *, within: float = 15.0) ->
     assert feed.total == feed.succeeded + feed.failed + feed.cancelled
     assert feed.pending == 0
     stack.assert_at_rest(within=within)
+    _assert_grouped(stack, feed_id)
+
+
+def _assert_grouped(stack: Stack, feed_id: UUID) -> None:
+    """Each failed row is in a group: those of the ledger, but for the invalid ones that a cancelled feed
+    never reached."""
+    feed = stack.feed(feed_id)
+    counted = _sums(stack, "SUM(count), SUM(invalid) FROM feeds_failuregroup WHERE feed_id = %s", feed_id)
+    failed = "COUNT(*), SUM(CASE WHEN invalid THEN 1 ELSE 0 END) FROM feeds_row WHERE outcome = 'failed'"
+    assert counted == _sums(stack, f"{failed} AND feed_id = %s", feed_id)
+    if feed.status != "cancelled":
+        assert counted == (feed.failed, feed.invalid)
+
+
+def _sums(stack: Stack, select: str, feed_id: UUID) -> tuple[int, int]:
+    first, second = stack.sql(f"SELECT {select}", UUID(str(feed_id)))[0]
+    return int(first or 0), int(second or 0)
 
 
 def assert_all_succeeded(stack: Stack, feed_id: UUID, rows: int, *, within: float = 15.0) -> None:

@@ -5,7 +5,8 @@ Whatever the page shows is taken from the page: files, the line for the settings
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -151,10 +152,11 @@ def test_a_handler_is_added_and_removed_while_rows_are_on_their_way(
     off, tables_away = recipe.commands("4. Remove it")
     manage(new_stack, [[*off[:-1], name] for name in OTHERS])
     second = new_stack.send(feed_of(ROWS), to="shop")
-    received = _switch_it_off(new_stack, off)
-    manage(new_stack, [tables_away])
-    delete_app(project, recipe)
-    assert new_stack.feed(second).pending > 0, "The rows were not on their way any more."
+    received = _switch_it_off(new_stack, off, second)
+    with held_up(new_stack, second):
+        manage(new_stack, [tables_away])
+        delete_app(project, recipe)
+        assert new_stack.feed(second).pending > 0, "The rows were not on their way any more."
     restart(new_stack)
 
     # Then nothing misses it, and nothing was disturbed: each row arrived once, without a failure
@@ -168,12 +170,21 @@ def test_a_handler_is_added_and_removed_while_rows_are_on_their_way(
     assert handled(new_stack, COUNT) == received
 
 
+@contextmanager
+def held_up(stack: Stack, feed: UUID) -> Iterator[None]:
+    """Commands take as long as they take: meanwhile the feed is paused, so that rows are left for later."""
+    stack.call("feeds.commands.pause", str(feed))
+    yield
+    stack.call("feeds.commands.resume", str(feed))
+
+
 def _add_the_handler(stack: Stack, project: Path, recipe: Recipe, feed: UUID) -> None:
     # When it is written and its subscription stored, beside workers that do not know it
     write_app(project, recipe)
     before = newest_event(stack)
-    manage(stack, recipe.commands("2. Deploy it"))
-    subscribed = newest_event(stack)
+    with held_up(stack, feed):
+        manage(stack, recipe.commands("2. Deploy it"))
+        subscribed = newest_event(stack)
     # Then new events are kept for it, and nobody runs them yet
     watch(lambda: handled(stack, COUNT, "ready"), within=20, until="events that wait for the handler")
     assert not handled(stack, COUNT)
@@ -195,12 +206,13 @@ def _add_the_handler(stack: Stack, project: Path, recipe: Recipe, feed: UUID) ->
     assert re.search(rf"^{COUNT} +DeliverySucceeded +transactional +on$", shown, re.MULTILINE)
 
 
-def _switch_it_off(stack: Stack, off: list[str]) -> list[int]:
+def _switch_it_off(stack: Stack, off: list[str], feed: UUID) -> list[int]:
     """Returns the events that it has received."""
     counted = len(handled(stack, COUNT))
     watch(lambda: len(handled(stack, COUNT)) > counted + RATE, within=30, until="a second's rows")
     # When it is switched off
-    manage(stack, [off])
+    with held_up(stack, feed):
+        manage(stack, [off])
     stack.wait(lambda: _has_nothing_left(stack), within=20, until="zeros in the status")
     # Then it has handled what it had received
     received = handled(stack, COUNT)

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 
 from outbox import heartbeats, registry, relay, running, sql, subscriptions
 from outbox.events import Event
-from outbox.models import Handling, Heartbeat, Lane, Lease, Subscription
+from outbox.models import Error, Handling, Heartbeat, Lane, Lease, Subscription
 from outbox.publishing import publish
 
 
@@ -159,6 +159,16 @@ def counted_ready() -> dict[int, int]:
     for lane_id in Handling.objects.filter(state="ready").values_list("lane_id", flat=True):
         off[lane_id] = off.get(lane_id, 0) - 1
     return {lane_id: count for lane_id, count in off.items() if count}
+
+
+def did(event: Any) -> None:
+    """A change in the database that can be looked for."""
+    Error.objects.create(handler="did", exception=event.text, place="")
+
+
+def made() -> list[str]:
+    """The texts of the events for which it was made."""
+    return sorted(Error.objects.filter(handler="did").values_list("exception", flat=True))
 
 
 def until(condition: Callable[[], Any]) -> None:
