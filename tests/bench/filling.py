@@ -12,6 +12,7 @@ from deliveries.commands import add_destination
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery, Destination, Payload, Tally
 from feeds import commands
+from feeds.grouping import recount
 from feeds.models import Feed, FeedStatus, Row
 from outbox import heartbeats
 from outbox.models import Error, Handling, Lane, OutboxEvent, Subscription, uuid7
@@ -161,6 +162,7 @@ def _full(owner: User, destination: Destination, rows: int, *, open_rows: int) -
         succeeded=rows - open_rows - failures, ended_at=timezone.now(), round=1,
     )  # fmt: skip
     Lane.objects.filter(id=feed.lane_id).update(ready=open_rows)
+    recount(feed.id)
     return feed
 
 

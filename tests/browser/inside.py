@@ -9,6 +9,7 @@ from django.utils import timezone
 from deliveries.commands import add_destination as add
 from deliveries.commands import get_destination
 from feeds import commands
+from feeds.deeds import note_deed
 from feeds.models import Feed
 from outbox.models import Error, Handling, State
 
@@ -50,7 +51,7 @@ def press(button: str, feed_id: Any, *, by: str) -> None:
     getattr(commands, button)(feed_id)
     done = {"pause": "paused", "cancel": "cancelled", "try_first": "tried"}[button]
     detail = "the first rows" if button == "try_first" else ""
-    commands.note_deed(feed_id, user_id=User.objects.get(username=by).pk, what=done, detail=detail)
+    note_deed(feed_id, user_id=User.objects.get(username=by).pk, what=done, detail=detail)
 
 
 def park_mails() -> None:
