@@ -178,7 +178,9 @@ class _Run:
         now = time.monotonic()
         if now - self.checked > FLUSH_AFTER:
             self.checked = now
-            if not self._lane_is_open():
+            if self._lane_is_open():
+                self.starts.seen_open(now)
+            else:
                 self.starts.close()
 
     def _lane_is_open(self) -> bool:

@@ -10,6 +10,7 @@ from outbox.leases import MARGIN, Claim, Entry
 
 START_BUDGET = 5.0  # seconds in which a batch starts acts; the rest is given back
 SLOT_TOLERANCE = 0.05  # seconds by which a paced start may be late; a later one loses its slot
+OPEN_FOR = 0.9  # seconds after a look at the lane in which acts may start; then they wait for the next look
 
 
 class Starts:
@@ -24,6 +25,7 @@ class Starts:
         self._slots = len(entries)
         self._began = time.monotonic()
         self._closed = threading.Event()
+        self._seen_open = claim.renewed  # when the lane was last looked at, and open
         self._ended = False  # a thread was told that there is no more for it, nor for any other
         self._left = len(entries)
 
@@ -35,6 +37,10 @@ class Starts:
     def close(self) -> None:
         """Nothing starts any more, not even what waits for its time."""
         self._closed.set()
+
+    def seen_open(self, at: float) -> None:
+        """The lane was open when somebody looked, at this (monotonic) time."""
+        self._seen_open = at
 
     def next(self) -> Entry | None:
         """The next entry, once its time has come; None when there is none for any thread."""
@@ -61,10 +67,16 @@ class Starts:
             wait = at - time.monotonic()
             if wait > 0 and self._closed.wait(wait):
                 return False
+            self._wait_for_a_look()
             # On a busy machine it wakes up late; then this slot is lost too.
             if self._claim.pace is None or time.monotonic() - at <= SLOT_TOLERANCE:
                 return True
         return False
+
+    def _wait_for_a_look(self) -> None:
+        """Who looks also settles, and may be kept by a busy database: a pause would not be seen."""
+        while time.monotonic() - self._seen_open > OPEN_FOR and self._may_start():
+            self._closed.wait(0.01)
 
     def _next_slot(self) -> float | None:
         """When the next start may be; None if the pace leaves none in this lease."""

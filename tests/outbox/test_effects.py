@@ -154,6 +154,51 @@ def test_what_is_not_started_is_given_back_uncounted(broker, add_acts, monkeypat
         assert left == 55
 
 
+def test_no_act_starts_long_after_a_pause_while_settling_stands_still(broker, add_acts, monkeypatch):
+    # Given a batch whose lane is paused while its outcomes wait for the database
+    monkeypatch.setattr(effects, "FLUSH_AFTER", 0.05)
+    own = lanes.ensure("t.acts", "")
+    times: list[float] = []
+    paused: list[float] = []
+
+    def act(self, event):
+        times.append(time.monotonic())
+        time.sleep(0.01)
+        return event.text
+
+    def record(self, acts):
+        if not paused:
+            lanes.pause([own], why="tea")
+            paused.append(time.monotonic())
+            time.sleep(2)
+
+    add_acts(slots=2, batch=400, act=act, record=record)
+    publish_notes(*[str(i) for i in range(400)])
+    relay.run_pass()
+    # When
+    broker.deliver()
+    # Then acts went on for a moment, and no longer
+    assert paused[0] < times[-1] < paused[0] + 1.0
+    left_uncounted(some=True)
+
+
+def test_acts_go_on_when_settling_does(broker, add_acts, monkeypatch):
+    monkeypatch.setattr(starts, "OPEN_FOR", 0.05)
+    monkeypatch.setattr(effects, "FLUSH_AFTER", 0.01)
+    times: list[float] = []
+
+    def act(self, event):
+        times.append(time.monotonic())
+        time.sleep(0.01)
+        return event.text
+
+    add_acts(slots=1, act=act, record=lambda self, acts: time.sleep(0.3))
+    publish_notes(*[str(i) for i in range(20)])
+    broker.settle()
+    assert states() == {"done": 20}
+    assert max(later - earlier for earlier, later in pairwise(times)) > 0.2
+
+
 def test_no_act_starts_that_the_lease_might_not_outlast(broker, add_acts, monkeypatch):
     # Given a claim that has less time left than an act may take, and two seconds
     kind = add_acts()
