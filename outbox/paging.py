@@ -18,7 +18,7 @@ M = TypeVar("M", bound=Model)
 Key = tuple[Any, ...]
 
 STRETCH = 10_000  # rows that are searched at once
-PATIENCE = 0.04  # seconds after which no further stretch is begun
+PATIENCE = 0.04  # seconds; no further stretch is begun that would end later, if it took as long as the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +135,32 @@ class _Wanted(Generic[M]):
 
     def searched(self, count: int, edge: Edge) -> tuple[list[M], Key | None]:
         """At most so many, and how far was searched, if not to the end."""
-        ends = time.monotonic() + PATIENCE
+        now = time.monotonic()
+        ends = now + PATIENCE
         found: list[M] = []
         key = self.at.key if self.at else None
         to = edge(key, self.backwards)
         while to is not None:
+            began = now
             found += self.first(count - len(found), key, to)
             if len(found) == count:
                 return found, None
             key, to = to, edge(to, self.backwards)
-            if to is not None and time.monotonic() > ends:
+            now = time.monotonic()
+            if to is not None and now + (now - began) > ends:
                 return found, key
         return found, None
 
 
 def _looked_up(among: QuerySet[M], order: Order) -> Edge:
     def edge(key: Key | None, backwards: bool) -> Key | None:
-        some = among.order_by(*order.by(backwards=backwards))
+        ahead = among.order_by(*order.by(backwards=backwards))
         if key is not None:
-            some = some.filter(order.beyond(key, backwards=backwards))
-        # As a subquery, PostgreSQL would look for the stretch from the other end of the index.
-        keys: list[Key] = list(some.values_list(*order.fields)[:STRETCH])
-        return keys[-1] if keys else None
+            ahead = ahead.filter(order.beyond(key, backwards=backwards))
+        keys = ahead.values_list(*order.fields)
+        # A stretch is as far as any OFFSET goes; to read all of its keys takes longer than to search it.
+        last: list[Key] = list(keys[STRETCH - 1 : STRETCH])
+        return last[0] if last else keys.reverse().first()
 
     return edge
 
