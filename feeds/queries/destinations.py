@@ -68,6 +68,13 @@ def get_destination(user: Viewer, destination_id: int) -> Destination:
     return destination
 
 
+def keeps(user: Viewer, feed: Feed) -> bool:
+    """Whether this person looks after the destination of the feed."""
+    if feed.destination.group_id is None:  # an admin's, then
+        return bool(getattr(user, "is_staff", False))
+    return kept_destinations(user).filter(id=feed.destination_id).exists()
+
+
 def sent_test(destination: Destination, key: str) -> SentTest | None:
     """The test send of that ticket, as an address names it."""
     try:

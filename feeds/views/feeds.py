@@ -114,6 +114,7 @@ def _all_of(feed: Feed, request: SignedIn) -> dict[str, object]:
     context: dict[str, object] = {"feed": feed, "live": queries.Live(feed)}
     context["mails"] = queries.feed_mails(feed, request.user, place_of(request, "mails"))
     context["deeds"] = deeds = queries.deeds_of_feed(feed, place_of(request, "deeds"))
+    context["keeps"] = queries.keeps(request.user, feed)
     context["upload"] = queries.upload_of(feed) if deeds.next else deeds.items[-1]
     if feed.status in (FeedStatus.READY, FeedStatus.REJECTED):
         whole = queries.whole_line(feed)

@@ -141,6 +141,12 @@ def test_an_empty_list_tells_what_to_do_first(as_, owner):
     assert "Upload your first feed" in page
 
 
+def test_who_looks_after_its_destination_gets_there_from_a_feed(as_, owner, admin, delivering, destination):
+    there, link = reverse("feeds:feed", args=[delivering.id]), f'href="/destinations/{destination.id}/"'
+    assert link in as_(admin).get(there).text
+    assert link not in as_(owner).get(there).text
+
+
 def test_a_page_asks_the_database_few_questions(as_, owner, delivering, django_assert_max_num_queries):
     browser = as_(owner)
     with django_assert_max_num_queries(12):
