@@ -2,12 +2,14 @@
 
 import multiprocessing
 import threading
+import time
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection, transaction
 
-from deliveries import token_requests, tokens, trial
+from deliveries import token_requests, token_sending, tokens, trial
 from deliveries.client import Client, Limits, Request
 from deliveries.commands import add_destination, change_destination
 from deliveries.models import AccessToken
@@ -192,12 +194,14 @@ def test_only_a_401_is_taken_for_a_token_that_is_refused(destination, party, cli
     assert (len(party.rows), len(party.given)) == (1, 1)
 
 
-def test_many_threads_whose_token_is_refused_renew_it_once(destination, party, client):
+def test_many_threads_whose_token_is_refused_renew_it_once(destination, party, client, monkeypatch):
     obtain(destination.id)
     age(destination, 60)
     sending = TokenSending(destination.id, client)
     party.revoke()
     party.latency = 0.2
+    asked = Mock(wraps=obtain)
+    monkeypatch.setattr(token_sending, "obtain", asked)
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(sending.send(row(destination)).status)) for _ in range(6)
@@ -208,6 +212,40 @@ def test_many_threads_whose_token_is_refused_renew_it_once(destination, party, c
         thread.join()
     assert found == [201] * 6
     assert len(party.given) == 2
+    assert asked.call_count == 1  # each of them would hold a connection to the database
+
+
+def test_a_batch_that_outlasts_its_token_goes_on_with_the_next_one(destination, party, client):
+    party.lasts = 1
+    sending = TokenSending(destination.id, client)
+    assert sending.send(row(destination)).status == 201
+    time.sleep(0.9)  # it is renewed a fifth of its life before its end
+    party.lasts = 3600
+    for _ in range(2):
+        assert sending.send(row(destination)).status == 201
+    assert [token for token, _ in party.rows] == [f"Bearer token-number-{number}" for number in (1, 2, 2)]
+
+
+def test_who_waits_for_a_fetch_that_fails_ends_with_it_and_asks_for_no_other(destination, party):
+    party.latency = 0.4
+    party.answers.append((500, b"{}"))
+    told: list[str] = []
+
+    def want():
+        try:
+            obtain(destination.id)
+        except TokenUnavailable as exc:
+            told.append(str(exc))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 4
+    assert len(set(told)) == len(party.forms) == 1
 
 
 def test_a_fresh_token_that_is_refused_is_a_refusal_and_fetches_no_other(destination, party, client):
