@@ -261,6 +261,20 @@ def test_an_older_version_that_is_looked_at_becomes_the_next_one(as_, owner):
     assert Mapping.objects.filter(name="Products").count() == 3
 
 
+@pytest.mark.parametrize(
+    ("asked", "version"),
+    [("1", 1), ("2", 2), ("", 2), ("3", 2), ("-1", 2), ("x", 2), ("²", 2), ("9" * 5000, 2), ("1\x00", 2)],
+)
+def test_the_version_that_is_asked_for_is_shown_and_the_newest_for_one_that_is_not_there(
+    as_, owner, asked, version
+):
+    for field in ("id", "key"):
+        add_mapping(name="Products", document={"fields": {"sku": field}})
+    page = as_(owner).get(reverse("feeds:mapping", args=["Products"]), {"version": asked})
+    assert page.context["shown"].version == version
+    assert f'value="{"id" if version == 1 else "key"}"' in page.text
+
+
 @pytest.mark.parametrize("status", ["ready", "delivering"])
 def test_a_mapping_that_is_written_for_a_feed_is_used_for_it_until_it_is_sent(as_, owner, make_feed, status):
     feed = make_feed()
