@@ -16,7 +16,7 @@ from outbox.models import uuid7
 from outbox.notices import OutboxChanged
 from outbox.queries import HandlerStatus
 
-DESTINATIONS_SHOWN = 40  # those in trouble first; the list of destinations, to which the page leads, has all
+DESTINATIONS_SHOWN = 25  # those in trouble first; the list of destinations, to which the page leads, has all
 
 
 @for_admins
