@@ -152,10 +152,11 @@ class _Run:
             self._add_thread()
         while self.threads:
             self._wait()
+            self._check_lane()
             while len(self.acts) >= FLUSH_COUNT or (self.acts and time.monotonic() - flushed > FLUSH_AFTER):
                 settle_acts(self.claim, self.batch, self._take(), last=False)
                 flushed = time.monotonic()
-            self._check_lane()
+                self._check_lane()
         _usual[self.lane] = self.usual
         while len(self.acts) > FLUSH_COUNT:
             settle_acts(self.claim, self.batch, self._take(), last=False)

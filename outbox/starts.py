@@ -10,7 +10,7 @@ from outbox.leases import MARGIN, Claim, Entry
 
 START_BUDGET = 5.0  # seconds in which a batch starts acts; the rest is given back
 SLOT_TOLERANCE = 0.05  # seconds by which a paced start may be late; a later one loses its slot
-OPEN_FOR = 0.9  # seconds after a look at the lane in which acts may start; then they wait for the next look
+OPEN_FOR = 0.75  # seconds after a look at the lane in which acts may start; then they wait for the next look
 
 
 class Starts:
