@@ -1,7 +1,8 @@
 """What somebody had typed when they turned out to be signed out: it waits in their session for the sign-in.
 
-A view that can show its form again with what was typed says so by `keeps_typed`. What is kept is encrypted:
-it may hold secrets, and sessions are rows of a table.
+A view that can show its form again with what was typed says so by `keeps_typed`, and its form says whose it
+is: the next one who signs in in that browser may be somebody else. What is kept is encrypted, for it may hold
+secrets, and sessions are rows of a table.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from deliveries.secret_fields import decrypted, encrypted
 View = Callable[..., HttpResponse]
 
 KEPT = "typed"
+WHOSE = "whose"  # field of a form: who had it before them
 LONGEST = 200_000  # characters of a form
 
 
@@ -27,7 +29,9 @@ def keeps_typed(view: View) -> View:
     @wraps(view)
     def kept(request: HttpRequest, *args: Any, **arguments: Any) -> HttpResponse:
         waiting = request.session.get(KEPT, {}) if request.method == "GET" else {}
-        if waiting.get("path") == request.get_full_path():
+        if waiting and waiting.get("whose") != str(request.user.pk):
+            del request.session[KEPT]
+        elif waiting and waiting["path"] == request.get_full_path():
             del request.session[KEPT]
             request.method, request.POST = "POST", QueryDict(decrypted(waiting["form"]) + "&do=show")
             messages.info(request, "This is what you had typed. Nothing of it is stored yet.")
@@ -46,12 +50,13 @@ def keep(request: HttpRequest) -> bool:
     if not getattr(view, "keeps_typed", False) or not _came_from_us(request):
         return False
     form = request.POST.copy()
-    for name in ("csrfmiddlewaretoken", "do"):
+    whose = form.get(WHOSE, "")
+    for name in ("csrfmiddlewaretoken", "do", WHOSE):
         form.pop(name, None)
     text = form.urlencode()
-    if len(text) > LONGEST:
+    if not whose or len(text) > LONGEST:
         return False
-    request.session[KEPT] = {"path": request.get_full_path(), "form": encrypted(text)}
+    request.session[KEPT] = {"whose": whose, "path": request.get_full_path(), "form": encrypted(text)}
     return True
 
 

@@ -95,11 +95,13 @@ def test_an_address_that_only_takes_buttons_says_so(browser):
 TYPED = {"name": "Prices", "as": "json", "document": '{"path": "/{sku'}
 
 
-def save(browser, path, values, origin="http://testserver"):
+def save(browser, path, values, origin="http://testserver", who="olga"):
     """Presses Save on that page, signs in where it leads, and gives the page that follows."""
-    answer = browser.post(path, values, headers={"Origin": origin})
+    answer = browser.post(
+        path, values | {"whose": User.objects.get(username="olga").pk}, headers={"Origin": origin}
+    )
     form = browser.get(answer.url)
-    said = {"username": "olga", "password": "a-long-password", "next": form.context["next"]}
+    said = {"username": who, "password": "a-long-password", "next": form.context["next"]}
     return form, browser.get(browser.post(reverse("login"), said).url)
 
 
@@ -127,9 +129,19 @@ def test_what_was_typed_of_a_destination_is_there_again_but_for_its_passwords(br
 
 
 def test_what_is_kept_cannot_be_read_in_the_table_of_sessions(browser):
-    browser.post(reverse("feeds:add_mapping"), TYPED, headers={"Origin": "http://testserver"})
+    browser.post(reverse("feeds:add_mapping"), TYPED | {"whose": 1}, headers={"Origin": "http://testserver"})
     [kept] = [session.get_decoded()["typed"] for session in Session.objects.all()]
     assert "Prices" not in str(kept)
+
+
+def test_what_was_typed_is_there_again_for_who_had_typed_it_alone(browser):
+    User.objects.create_user("otto", password="a-long-password")
+    path = reverse("feeds:add_mapping")
+    _, page = save(browser, path, TYPED, who="otto")
+    assert page.request["PATH_INFO"] == path
+    assert "Prices" not in page.text
+    browser.force_login(User.objects.get(username="olga"))
+    assert "Prices" not in browser.get(path).text, "it is not kept for later either"
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", ""])
@@ -148,7 +160,9 @@ def test_a_token_of_before_a_sign_in_elsewhere_loses_nothing_that_was_typed(brow
     stale.force_login(User.objects.get())
     path = reverse("feeds:add_mapping")
     headers = {"Origin": "http://testserver"}
-    answer = stale.post(path, TYPED | {"csrfmiddlewaretoken": "a" * 32}, headers=headers)
+    answer = stale.post(
+        path, TYPED | {"csrfmiddlewaretoken": "a" * 32, "whose": User.objects.get().pk}, headers=headers
+    )
     assert answer.headers["Location"] == path
     assert stale.get(path).context["editor"].text == TYPED["document"]
     assert not Mapping.objects.exists()

@@ -112,6 +112,7 @@ def test_what_was_typed_in_a_row_is_there_again_after_a_sign_in_and_not_sent(as_
 
     # When
     values = {"cell-0": "002", "cell-1": "Armchair", "cell-2": "20", "revision": "1"}
+    values["whose"] = str(owner.pk)
     answer = browser.post(url, values, headers={"Origin": "http://testserver"})
     assert answer.url.startswith(reverse("login"))
     browser.force_login(owner)

@@ -37,7 +37,7 @@ def browser(as_, admin):
 def form_on(page, **changes):
     ticket = page.context["form"]["ticket"].value()
     values = {"method": "POST", "path": "", "content_type": "application/json", "body": BODY}
-    return values | {"ticket": str(ticket)} | changes
+    return values | {"ticket": str(ticket), "whose": page.context["user"].pk} | changes
 
 
 def test_what_was_sent_and_answered_is_shown_at_an_address_of_its_own(browser, place, server):
