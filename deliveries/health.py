@@ -17,6 +17,7 @@ BREAKER_DELIVERIES = 3
 REFUSALS = 3
 PROBE_FIRST = 10.0  # seconds until the first probe
 PROBE_CAP = 300.0
+MOST_OPENED = 32_767  # times in a row that are counted: what the column holds, and months of probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _failure(findings: Findings, delivery_id: uuid.UUID, verdict: Verdict) -> No
         if findings.opened:
             return
     if health.failures >= BREAKER_FAILURES and len(failing) >= BREAKER_DELIVERIES:
-        opened = health.breaker_opened + 1
+        opened = min(health.breaker_opened + 1, MOST_OPENED)
         findings.health = replace(health, breaker_opened=opened)
         findings.opened = True
         findings.hold = max(findings.hold, backoff(opened, first=PROBE_FIRST, factor=2.0, cap=PROBE_CAP))

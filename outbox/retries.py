@@ -34,7 +34,11 @@ _CONFLICTS = ("40001", "40P01")  # serialisation failure, deadlock
 
 def backoff(tries: int, *, first: float, factor: float, cap: float) -> float:
     """Seconds to wait after the `tries`-th failure (from 1): exponential, with a jitter of ± 20 %."""
-    return min(cap, first * factor ** max(0, tries - 1)) * random.uniform(0.8, 1.2)
+    try:
+        grown = first * factor ** max(0, tries - 1)
+    except OverflowError:  # after some hundreds of them
+        grown = cap
+    return min(cap, grown) * random.uniform(0.8, 1.2)
 
 
 def exponential(

@@ -1,9 +1,10 @@
 """What a destination's last answers say of it: breaker, refusals, throttling."""
 
 import uuid
+from dataclasses import replace
 
 from deliveries.answers import Kind, Verdict
-from deliveries.health import BREAKER_FAILURES, PROBE_FIRST, Findings, Health, fold
+from deliveries.health import BREAKER_FAILURES, MOST_OPENED, PROBE_CAP, PROBE_FIRST, Findings, Health, fold
 
 ROWS = [uuid.uuid4() for _ in range(8)]
 HELD = Health(failures=5, failing=tuple(map(str, ROWS[:3])), breaker_opened=1)
@@ -46,6 +47,13 @@ def test_a_probe_that_fails_holds_for_longer_and_spends_no_attempt():
     assert (found.opened, found.health.breaker_opened) == (True, 2)
     assert PROBE_FIRST * 2 * 0.8 <= found.hold <= PROBE_FIRST * 2 * 1.2
     assert found.uncounted == {ROWS[4]}
+
+
+def test_probes_that_fail_for_months_hold_as_long_as_those_of_a_day():
+    for opened in (1023, 1024, 5000, MOST_OPENED):
+        found = after(Kind.AGAIN, health=replace(HELD, breaker_opened=opened), rows=ROWS[4:])
+        assert PROBE_CAP * 0.8 <= found.hold <= PROBE_CAP * 1.2
+        assert found.health.breaker_opened == min(opened + 1, MOST_OPENED)
 
 
 def test_what_was_under_way_when_it_opened_holds_no_longer():

@@ -76,6 +76,14 @@ def test_what_failed_is_tried_again_and_counts_unless_the_destination_is_to_blam
     assert OutboxEvent.objects.get(type="DeliveryScheduled").causation_id == FAILURE
 
 
+def test_who_is_tried_a_thousand_times_waits_as_long_as_the_longest_wait_each_time(after_failure, delivery):
+    Destination.objects.update(max_attempts=1000, retry_first=1.0, retry_cap=60.0)
+    Delivery.objects.filter(id=delivery.id).update(fail_count=700)
+    _, delivery = after_failure(Kind.AGAIN)
+    assert (delivery.status, delivery.fail_count) == ("scheduled", 701)
+    assert planned() == pytest.approx(60.0, rel=0.25)
+
+
 def test_what_is_not_counted_never_uses_the_attempts_up(after_failure, delivery):
     Delivery.objects.filter(id=delivery.id).update(fail_count=MOST - 1)
     _, delivery = after_failure(Kind.THROTTLED, counted=False, wait=5.0)
