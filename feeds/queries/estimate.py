@@ -9,7 +9,7 @@ from django.utils import timezone
 from deliveries.models import Destination
 from feeds.models import Feed, FeedStatus
 from feeds.queries.holds import Wait, hold
-from feeds.queries.pace import Sample, sample
+from feeds.queries.pace import FARTHEST, Sample, sample
 
 LOOKED_AT = 100  # feeds that are on their way
 FEW = 20  # rows; how a feed of less went says little
@@ -53,7 +53,7 @@ def estimate(feed: Feed) -> Estimate | None:
     # Turn by turn: before our last row goes, another feed has sent as many as we, or all that it has. How
     # fast the last feed went was its own pace, in whatever company.
     beside = 0 if basis == Basis.LATELY else sum(min(feed.pending, pending) for pending in others)
-    seconds = (feed.pending + beside) / pace
+    seconds = min((feed.pending + beside) / pace, FARTHEST)
     begins = wait.until if wait else timezone.now()
     done_at = begins + timedelta(seconds=seconds) if begins else None
     return Estimate(basis, pace, answer, seconds, len(others), wait, done_at)

@@ -27,6 +27,7 @@ STALE = 20.0  # seconds without an attempt after which a rate says nothing any m
 SLOWER = 5  # whose rows go seldom, as many times what lies between two of them
 LULL = 2.0  # seconds between attempts that may have another reason than the pace
 SOONEST = 1.0  # seconds; less cannot be told
+FARTHEST = 1000 * 365 * 86400.0  # seconds; what takes longer has no date that a calendar knows
 HEIGHT = 96  # of the chart
 GOLDEN = 0.6180339887  # its multiples, without what stands before the point, lie evenly and have no period
 
@@ -106,7 +107,7 @@ def pace(feed: Feed) -> Pace | None:
     if found is None or (now - found.last).total_seconds() > max(STALE, SLOWER * found.interval):
         return None
     rate = min(found.rate, feed.destination.rate or found.rate)
-    left = max(SOONEST, untried / rate)
+    left = min(max(SOONEST, untried / rate), FARTHEST)
     return Pace(rate, left, now + timedelta(seconds=left))
 
 

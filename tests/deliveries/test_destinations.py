@@ -20,6 +20,11 @@ pytestmark = pytest.mark.django_db
         ({"rate": -1.0}, "rate"),
         ({"concurrency": 0}, "concurrency"),
         ({"timeout": 0.0}, "timeout"),
+        ({"rate": 1e-12}, "rate"),  # at which the next start would be in no calendar, for the relay of all
+        ({"rate": 1e308}, "rate"),
+        ({"retry_first": 1e300}, "first wait"),
+        ({"retry_cap": 1e300}, "longest wait"),
+        ({"retry_factor": -1.0}, "factor"),
         ({"headers": {"X-Key": "a\r\nHost: other"}}, "X-Key"),
         ({"headers": {"no token": "a"}}, "no token"),
         ({"headers": {"idempotency-key": "mine"}}, "sets idempotency-key itself"),

@@ -12,7 +12,7 @@ from deliveries.models import Attempt
 from feeds.models import Deed, Feed, FeedStatus
 from feeds.queries.bars import bar
 from feeds.queries.live import Live
-from feeds.queries.pace import chart, pace
+from feeds.queries.pace import FARTHEST, chart, pace
 from outbox import heartbeats
 from outbox.models import Heartbeat
 
@@ -55,6 +55,14 @@ def test_the_rate_and_the_time_left_are_those_of_the_last_rows(make):
     assert found
     assert found.rate == pytest.approx(2.0, rel=0.05)
     assert found.left == pytest.approx(450, rel=0.05)
+
+
+def test_what_would_take_longer_than_any_calendar_knows_is_told_too(make):
+    feed = make(100, total=1000)
+    feed.destination.rate = 1e-14  # of an earlier release
+    found = pace(feed)
+    assert found
+    assert found.left == FARTHEST
 
 
 def test_of_many_rows_some_tell_the_rate_by_two_statements(make, django_assert_num_queries):

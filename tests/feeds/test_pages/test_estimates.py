@@ -69,6 +69,11 @@ def test_a_rate_tells_when_it_will_be_done(told):
     assert told(rate=10.0) == ("At 10/s this takes about 1 min: done around (time) if sent now.", "")
 
 
+def test_what_takes_longer_than_any_calendar_knows_is_told_too(told, make_feed, destination):
+    Destination.objects.filter(id=destination.id).update(rate=1e-14)  # of an earlier release
+    assert told() == ("At 6e-13/min this takes about 365000 d: done around (time) if sent now.", "")
+
+
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
