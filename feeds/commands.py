@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from feeds.deeds import UPLOADED, note_deed
 from feeds.errors import DuplicateFile, FeedError, MappingChanged, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
 from feeds.mapping import Mapping as ParsedMapping
+from feeds.mapping import MappingError
 from feeds.models import TRIAL_ROWS, Doer, Feed, FeedStatus, Mapping
 from outbox import sql
 from outbox.models import uuid7
@@ -26,7 +28,19 @@ from outbox.publishing import publish
 
 COPY_BLOCK = 1024 * 1024
 LONGEST_NAME = 255  # characters of a file's name
+LONGEST_MAPPING_NAME = 100
 VERSIONS_LOCK = 0x6D617070696E67  # "mapping": one at a time numbers the next version
+
+
+def problem_with_name(name: str) -> str:
+    """What keeps a mapping from having this name, which stands in the address of its page; "" if nothing."""
+    if len(name) > LONGEST_MAPPING_NAME:
+        return f"The name of a mapping has at most {LONGEST_MAPPING_NAME} characters."
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
+        return "The name of a mapping is one line, without tabs and control characters."
+    if {".", ".."} & set(name.split("/")):
+        return "The name of a mapping has no . or .. between slashes: browsers take these out of an address."
+    return ""
 
 
 def add_mapping(*, name: str, document: object, seen: str | None = None) -> Mapping:
@@ -35,6 +49,8 @@ def add_mapping(*, name: str, document: object, seen: str | None = None) -> Mapp
     `seen` is the newest one that the person knew of, as text ("" is none); raises MappingChanged if there is
     a newer one. Raises MappingError with a sentence that says what to change.
     """
+    if problem := problem_with_name(name):
+        raise MappingError(problem)
     parsed = ParsedMapping.parse(document)
     with transaction.atomic():
         sql.lock_for_transaction(VERSIONS_LOCK)

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from deliveries.forms import METHODS
 from feeds import queries
-from feeds.commands import create_feed
+from feeds.commands import LONGEST_MAPPING_NAME, create_feed, problem_with_name
 from feeds.mapping import Mapping as ParsedMapping
 from feeds.mapping import MappingError
 from feeds.models import Feed, Mapping
@@ -162,11 +162,19 @@ class UploadForm(forms.Form):
 class MappingForm(forms.Form):
     """A mapping by name; storing it makes the next version."""
 
-    name = forms.CharField(max_length=100, help_text="People choose it by this name when they upload.")
+    name = forms.CharField(
+        max_length=LONGEST_MAPPING_NAME, help_text="People choose it by this name when they upload."
+    )
     document = forms.CharField(
         label="What a row becomes, as JSON",
         widget=forms.Textarea(attrs={"rows": 18, "spellcheck": "false"}),
     )
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if problem := problem_with_name(name):
+            raise forms.ValidationError(problem)
+        return name
 
     def clean_document(self) -> str:
         text: str = self.cleaned_data["document"]

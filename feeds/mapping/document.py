@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Never
@@ -13,6 +14,7 @@ from feeds.mapping.errors import MappingError, quoted
 MAX_DEPTH = 20
 MAX_BYTES = 256 * 1024
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; after a backslash of its own it is plain text
 _PLAIN = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -44,6 +46,8 @@ def own_copy(value: object, where: str) -> object:
         raise MappingError(f"{where} must be plain JSON: {exc}.") from exc
     if len(text) > MAX_BYTES:
         raise MappingError(f"{where} is too large: at most {MAX_BYTES // 1024} KiB.")
+    if _NUL.search(text):
+        raise MappingError(f"{where} has a NUL character in it; write it without.")
     copy: object = orjson.loads(text)
     return copy
 

@@ -23,6 +23,8 @@ def mappings_page(place: str = "") -> Page[Mapping]:
 
 def mapping_version(name: str, version: str = "") -> Mapping | None:
     """That version; the newest where it is not a number, or none was ever stored under this one."""
+    if "\x00" in name:  # which not every database takes even to look for
+        return None
     versions = Mapping.objects.filter(name=name).order_by("-version")
     number = int(version) if version.isdecimal() and len(version) < 9 else 0
     return versions.filter(version=number).first() or versions.first()

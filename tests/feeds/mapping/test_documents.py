@@ -177,6 +177,12 @@ def test_a_document_nested_without_end_is_refused():
         deep = deep["a"]  # type: ignore[assignment]
 
 
+@pytest.mark.parametrize("document", [{"body": {"a": "\0"}}, {"fields": {"\0": "a"}}, '{"path": "/\\u0000"}'])
+def test_a_nul_character_which_not_every_database_stores_is_refused(document):
+    assert "NUL" in complaint(document)
+    assert Mapping.parse({"body": {"a": r"\u0000 \\u0000"}}), "these are no NUL, only what one is written as"
+
+
 def test_a_complaint_can_be_shown_and_stored_whatever_the_document_holds():
     for key in ("a\r\nb\x00", "x" * 100_000, "\u202e"):
         text = complaint({"fields": {key: {"type": "date"}}}, whole=False)

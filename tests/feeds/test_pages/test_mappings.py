@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from feeds.commands import add_mapping
+from feeds.mapping import MappingError
 from feeds.models import Deed, Feed, Mapping
 
 pytestmark = pytest.mark.django_db
@@ -222,6 +223,28 @@ def test_a_form_of_a_thousand_columns_is_taken(as_, owner):
 @pytest.mark.parametrize("data", [{"as": "form"}, {"as": "form", "do": "remove:x"}, {"as": "odd"}, {}])
 def test_a_post_that_no_page_makes_gives_a_page(as_, owner, data):
     assert as_(owner).post(reverse("feeds:add_mapping"), data).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\u2028b", "..", "a/../b", "x" * 101])
+def test_a_name_that_has_no_page_of_its_own_is_refused(as_, owner, admin, name):
+    browser = as_(owner)
+    answer = browser.post(reverse("feeds:add_mapping"), filled(SKU, name=name))
+    assert 'class="problem" role="alert"' in answer.text
+    assert not Mapping.objects.exists()
+    with pytest.raises(MappingError):
+        add_mapping(name=name, document={})
+    assert browser.get(reverse("feeds:mappings")).status_code == 200
+    assert as_(admin).get(reverse("feeds:overview")).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["a/b", "Prices %", "é ü", "a?b#c"])
+def test_any_other_name_has_one(as_, owner, name):
+    answer = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, name=name), follow=True)
+    assert answer.context["shown"].name == name
+
+
+def test_the_address_of_a_name_that_cannot_be_leads_nowhere(as_, owner):
+    assert as_(owner).get("/mappings/of/a%00b/").status_code == 404
 
 
 def seen_by(browser, url):
