@@ -4,6 +4,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from django import forms
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
@@ -49,6 +50,27 @@ class HeadersField(forms.CharField):
         return headers
 
 
+class StatusesField(forms.CharField):
+    """What single statuses mean, as a JSON object."""
+
+    widget = forms.Textarea(attrs={"rows": 3})
+
+    def prepare_value(self, value: Any) -> Any:
+        return json.dumps(value) if isinstance(value, dict) else value
+
+    def clean(self, value: Any) -> dict[str, str]:
+        try:
+            statuses = orjson.loads(value or "{}")
+        except ValueError:
+            statuses = None
+        if not isinstance(statuses, dict) or not all(
+            re.fullmatch(r"[1-5]\d\d", status) and isinstance(meaning, str) and meaning in STATUS_MEANINGS
+            for status, meaning in statuses.items()
+        ):
+            raise forms.ValidationError('Write statuses as in {"404": "succeeded", "420": "again"}.')
+        return statuses
+
+
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Destination]
 else:
@@ -68,6 +90,11 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         required=False,
         label="Success: value there",
         help_text="Such as true, 1 or done; empty means true.",
+    )
+    statuses = StatusesField(
+        required=False,
+        label="Statuses that mean something else",
+        help_text='Such as {"404": "succeeded"}.',
     )
     signing_secret = forms.CharField(
         required=False,
@@ -99,7 +126,6 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             "retry_factor": "Factor of each further wait",
             "retry_cap": "Longest wait, in seconds",
             "success_path": "Success: place in the answer",
-            "statuses": "Statuses that mean something else",
         }
         help_texts = {
             "name": "Letters, digits, - and _.",
@@ -109,7 +135,6 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             "concurrency": "Empty: as many as the workers have.",
             "retry_factor": "3 makes of a minute three minutes, then nine.",
             "success_path": "Such as result.ok; empty: the status alone decides.",
-            "statuses": 'Such as {"404": "succeeded"}.',
         }
 
     def __init__(self, *args: Any, groups: QuerySet[Group] | None = None, **options: Any) -> None:
@@ -131,9 +156,7 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             self.take_stored(self.instance.auth, self.instance.credentials)
             value = self.instance.success_value
             self.initial["success_value"] = value if isinstance(value, str) else json.dumps(value)
-        self.fields["statuses"].required = False
         self.fields["url"].widget.attrs["placeholder"] = "https://shop.example/api/products"
-        self.fields["statuses"].widget.attrs["rows"] = 3
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
@@ -178,18 +201,12 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         """JSON where it is some, else the text as it stands."""
         text: str = self.cleaned_data["success_value"].strip()
         try:
-            return json.loads(text) if text else True
+            value = orjson.loads(text) if text else True  # as answers are read: NaN is none
         except ValueError:
             return text
-
-    def clean_statuses(self) -> dict[str, str]:
-        statuses = self.cleaned_data["statuses"] or {}
-        if not isinstance(statuses, dict) or not all(
-            re.fullmatch(r"[1-5]\d\d", status) and meaning in STATUS_MEANINGS
-            for status, meaning in statuses.items()
-        ):
-            raise forms.ValidationError('Write statuses as in {"404": "succeeded", "420": "again"}.')
-        return statuses
+        if rb"\u0000" in orjson.dumps(value):
+            raise forms.ValidationError("Write the value without a NUL character.")
+        return value
 
     def store(self) -> Destination:
         """Stores what was entered; raises DeliveryError with a sentence."""

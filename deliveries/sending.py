@@ -1,5 +1,6 @@
 """Sending a batch of deliveries to one destination, and recording what came of each."""
 
+import json
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import orjson
 from django.conf import settings
 from django.db import connection
 
@@ -284,7 +286,8 @@ def rule_of(destination: Destination) -> Rule:
     statuses: dict[str, str] = destination.statuses
     return Rule(
         success_path=destination.success_path,
-        success_value=destination.success_value,
+        # As an answer is read: a number that is too long for an integer is a float there.
+        success_value=orjson.loads(json.dumps(destination.success_value)),
         statuses={int(status): meaning for status, meaning in statuses.items()},
     )
 

@@ -9,9 +9,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from deliveries.answers import Kind, judge
 from deliveries.authentication import HIDDEN
+from deliveries.client import Answer
 from deliveries.commands import add_destination
 from deliveries.models import Destination
+from deliveries.sending import rule_of
 from feeds.models import Mapping
 from outbox.models import Error, Handling, Lane, State, Subscription
 from tests.feeds.test_pages.test_admin import form_of
@@ -64,6 +67,41 @@ def test_a_password_in_the_url_is_refused_with_the_place_for_it(as_, admin, dest
     page = as_(admin).post(reverse("feeds:add_destination"), form)
     assert "Enter them under the authentication, as user name and password (basic)." in page.text
     assert not Destination.objects.exclude(id=destination.id).exists()
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    ['{"404": ["again"]}', '{"404": {}}', '{"4o4": "again"}', "[1]", "[" * 20_000, '{"404": "\\ud800"}'],
+)
+def test_statuses_that_make_no_sense_are_told_in_the_form(as_, admin, destination, statuses):
+    form = form_of(destination, name="second", headers="", group="", statuses=statuses)
+    page = as_(admin).post(reverse("feeds:add_destination"), form)
+    assert "Write statuses as in" in page.text
+    assert Destination.objects.count() == 1
+
+
+@pytest.mark.parametrize("said", ["NaN", "[" * 20_000, '"\\ud800"', "9" * 5000, "1e999"])
+def test_what_is_no_json_is_the_text_that_a_success_has(as_, admin, destination, said):
+    form = form_of(destination, name="second", headers="", group="", success_path="state", success_value=said)
+    assert as_(admin).post(reverse("feeds:add_destination"), form).status_code == 302
+    assert Destination.objects.get(name="second").success_value == said
+
+
+def test_a_success_may_be_a_number_of_any_length(as_, admin, destination):
+    long = "12345678901234567890123"
+    form = form_of(destination, name="second", headers="", group="", success_path="id", success_value=long)
+    assert as_(admin).post(reverse("feeds:add_destination"), form).status_code == 302
+    rule = rule_of(Destination.objects.get(name="second"))
+    kinds = [
+        judge(Answer(status=200, content=f'{{"id": {found}}}'.encode()), rule).kind for found in (long, "7")
+    ]
+    assert kinds == [Kind.SUCCEEDED, Kind.FAILED]
+
+
+def test_a_nul_character_as_the_sign_of_success_is_told_in_the_form(as_, admin, destination):
+    form = form_of(destination, name="second", headers="", group="", success_value='["\\u0000"]')
+    page = as_(admin).post(reverse("feeds:add_destination"), form)
+    assert "Write the value without a NUL character." in page.text
 
 
 def test_a_name_that_is_taken_is_told_in_the_form(as_, admin, destination):
