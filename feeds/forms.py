@@ -46,7 +46,12 @@ def _mapping_field() -> forms.Field:
         return NameField(newest, kind="mapping", label=label, required=False)
     choices = [("", PLAIN), *((str(mapping.id), str(mapping)) for mapping in newest)]
     return forms.TypedChoiceField(
-        label=label, choices=choices, required=False, coerce=_mapping, empty_value=None
+        label=label,
+        choices=choices,
+        required=False,
+        coerce=_mapping,
+        empty_value=None,
+        error_messages={"invalid_choice": "There is a newer version of this mapping: choose once more."},
     )
 
 

@@ -254,7 +254,7 @@ def choose_mapping(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     feed = queries.get_feed(request.user, feed_id)
     form = MappingChoiceForm(request.POST)
     if not form.is_valid():
-        messages.warning(request, "There is a newer version of this mapping: choose once more.")
+        messages.warning(request, str(form.errors["mapping"][0]))
         return redirect("feeds:feed", feed.id)
     mapping = form.cleaned_data["mapping"]
     try:

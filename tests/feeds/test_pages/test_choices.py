@@ -83,6 +83,21 @@ def test_a_name_that_there_is_not_is_told_with_similar_ones(as_, owner, thousand
     assert not Feed.objects.exists()
 
 
+def test_a_mapping_that_there_is_not_is_told_on_the_page_of_a_feed_too(as_, owner, thousands, make_feed):
+    feed, browser = make_feed(), as_(owner)
+    url = reverse("feeds:choose_mapping", args=[feed.id])
+    page = browser.post(url, {"mapping": "ap 2"}, follow=True).text
+    assert "There is no mapping called “ap 2”. Do you mean Map 2?" in page
+
+
+def test_a_mapping_of_which_there_is_a_newer_version_meanwhile_is_to_be_chosen_again(as_, owner, destination):
+    seen = add_mapping(name="Products", document={})
+    add_mapping(name="Products", document={"path": "/newer"})
+    answer = upload(as_(owner), destination=destination.id, mapping=seen.id)
+    assert answer.status_code == 422
+    assert "There is a newer version of this mapping: choose once more." in answer.text
+
+
 def test_names_are_suggested_while_one_is_typed_and_only_those_that_may_be_chosen(as_, owner, thousands):
     def suggested(kind, text):
         return re.findall(r'value="([^"]+)"', as_(owner).get(f"{UPLOAD}names/{kind}/", {kind: text}).text)
