@@ -29,6 +29,7 @@ FeedNews = FeedTried | FeedCompleted | FeedRejected | DestinationPaused | Destin
 AdminNews = HandlingParked | DestinationPaused | DestinationResumed
 
 NO_SERVER = "No mail server is set up (EMAIL_URL): it stands in the worker's log."
+REFUSED = "The mail server refuses this address"
 SOON = timedelta(seconds=20)  # after the last first try its next one is planned
 
 
@@ -51,7 +52,7 @@ class Letter:
         except smtplib.SMTPRecipientsRefused as exc:
             if any(code < 500 for code, _ in exc.recipients.values()):
                 raise
-            return f"The mail server refuses this address: {_said(exc)}"
+            return f"{REFUSED}: {_said(exc)}"
         return NO_SERVER if settings.EMAIL_BACKEND.endswith("console.EmailBackend") else ""
 
     def record(self, problem: str) -> None:

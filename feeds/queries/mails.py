@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from feeds.mails import REFUSED
 from feeds.models import Feed, Mail
 from feeds.queries.feeds import Viewer
 from outbox.models import Handling, OutboxEvent, State
@@ -45,11 +46,11 @@ def feed_mails(feed: Feed, viewer: Viewer, place: str = "") -> FeedMails:
     own = feed.owner_id is not None and viewer.pk == feed.owner_id
     order = Order(("id",), descending=True)
     sent = read(feed.mails.select_related("user"), order, place, size=MAILS_A_PAGE)
-    return FeedMails(
-        sent,
-        _unsent(feed) if sent.is_first else [],
-        shows_addresses=own or bool(getattr(viewer, "is_staff", False)),
-    )
+    shows_addresses = own or bool(getattr(viewer, "is_staff", False))
+    for mail in sent.items:
+        if mail.problem.startswith(REFUSED) and not shows_addresses:
+            mail.problem = f"{REFUSED}."  # the server's own words name it
+    return FeedMails(sent, _unsent(feed) if sent.is_first else [], shows_addresses)
 
 
 def _unsent(feed: Feed) -> list[Unsent]:
