@@ -1,6 +1,7 @@
 """URLs as people may see them: dots stand for the values of parameters that are known to carry secrets."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
@@ -44,15 +45,21 @@ def url_secrets(url: str) -> Iterator[str]:
 
 def entered_url(entered: str, stored: str) -> str:
     """What a person made of a shown URL: where the dots still stand, the stored values. Raises LookupError
-    with the parameter's name where none is stored."""
-    known = {found[1]: found[2] for found in _PARAMETER.finditer(stored)}
+    with the parameter's name where none is stored, or nobody can tell which of several."""
+    known: dict[str, list[str]] = defaultdict(list)
+    for found in _PARAMETER.finditer(stored):
+        known[found[1]].append(found[2])
+    times = Counter(found[1] for found in _PARAMETER.finditer(entered))
+    seen: Counter[str] = Counter()
 
     def value(found: re.Match[str]) -> str:
+        name, place = found[1], seen[found[1]]
+        seen[name] += 1
         if found[2] != HIDDEN:
             return found[0]
-        if found[1] not in known:
-            raise LookupError(found[1])
-        return f"{found[1]}={known[found[1]]}"
+        if len(known[name]) not in (1, times[name]):
+            raise LookupError(name)
+        return f"{name}={known[name][place if len(known[name]) > 1 else 0]}"
 
     return _PARAMETER.sub(value, entered)
 

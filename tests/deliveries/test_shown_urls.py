@@ -52,6 +52,14 @@ def test_dots_stand_for_what_is_stored():
         entered_url(f"{SHOP}?token={HIDDEN}", stored)
 
 
+def test_of_two_parameters_of_one_name_each_keeps_its_own_value():
+    stored = f"{SHOP}?key=first&v=2&key=second"
+    assert entered_url(shown_url(stored), stored) == stored
+    assert entered_url(f"{SHOP}?key=other&v=2&key={HIDDEN}", stored) == f"{SHOP}?key=other&v=2&key=second"
+    with pytest.raises(LookupError, match="key"):  # nobody can tell which of them is left
+        entered_url(f"{SHOP}?v=2&key={HIDDEN}", stored)
+
+
 def test_a_third_party_that_repeats_it_is_blanked_in_either_form():
     secrets = secrets_of(Destination(url=f"{SHOP}?api_key=s3cret%2Fkey&v=2", headers={}))
     blanked = blanks(secrets).text("No access with s3cret/key (s3cret%2Fkey), v=2", 8192)
