@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
 from django.urls import Resolver404, resolve
 
 from deliveries.secret_fields import decrypted, encrypted
@@ -49,7 +49,10 @@ def keep(request: HttpRequest) -> bool:
         return False
     if not getattr(view, "keeps_typed", False) or not _came_from_us(request):
         return False
-    form = request.POST.copy()
+    try:
+        form = request.POST.copy()
+    except UnreadablePostError:  # the client broke off on the way; asked for again, the form is empty
+        return False
     whose = form.get(WHOSE, "")
     for name in ("csrfmiddlewaretoken", "do", WHOSE):
         form.pop(name, None)

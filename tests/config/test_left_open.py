@@ -1,13 +1,17 @@
 """A page that was left open over night: a sentence, and the way back."""
 
 import re
+from io import BytesIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
 
+from config.bodies import Whole
 from deliveries.models import Destination
 from feeds.models import Mapping
 
@@ -166,3 +170,16 @@ def test_a_token_of_before_a_sign_in_elsewhere_loses_nothing_that_was_typed(brow
     assert answer.headers["Location"] == path
     assert stale.get(path).context["editor"].text == TYPED["document"]
     assert not Mapping.objects.exists()
+
+
+@pytest.mark.parametrize("cookie", [{}, {"csrftoken": "a" * 32}], ids=["none", "stale"])
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", MULTIPART_CONTENT])
+def test_of_a_form_that_broke_off_on_its_way_nothing_is_kept(browser, content_type, cookie):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get())
+    strict.cookies.load(cookie)
+    path = reverse("feeds:add_mapping")
+    cut: Any = {"wsgi.input": Whole(BytesIO(b"name=Pri"), 100), "HTTP_ORIGIN": "http://testserver"}
+    answer = strict.generic("POST", path, b"x" * 100, content_type, **cut)
+    assert answer.status_code == 403
+    assert "This is what you had typed" not in strict.get(path).text
