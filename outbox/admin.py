@@ -82,11 +82,11 @@ class OutboxEventAdmin(ReadOnly):
 
 
 def _by_id(queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
-    if not search_term.strip():
+    text = search_term.strip()
+    if not text:
         return queryset, False
-    return (
-        queryset.filter(pk=int(search_term)) if search_term.strip().isdecimal() else queryset.none()
-    ), False
+    is_id = text.isdecimal() and len(text) < 20
+    return queryset.filter(pk=int(text)) if is_id else queryset.none(), False
 
 
 @admin.register(Subscription)

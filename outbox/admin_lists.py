@@ -71,7 +71,7 @@ class KeyedChangeList(ChangeList):
         found = []
         for part in self.params.get(ORDER_VAR, "").split("."):
             sign, _, index = part.rpartition("-")
-            if index.isdecimal() and int(index) < len(self.list_display):
+            if index.isdecimal() and len(index) < 4 and int(index) < len(self.list_display):
                 name = self.get_ordering_field(self.list_display[int(index)])
                 found += [f"{'-' if sign or part.startswith('-') else ''}{name}"] if name else []
         return found

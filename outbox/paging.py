@@ -8,11 +8,13 @@ stretch by stretch, and a page tells how far it came.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, unquote
 
 from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
+from django.utils.timezone import is_naive
 
 M = TypeVar("M", bound=Model)
 Key = tuple[Any, ...]
@@ -172,12 +174,21 @@ def _parse(model: type[Model], order: Order, place: str) -> _Place | None:
         return None
     try:
         key = tuple(
-            _field(model, name).to_python(unquote(part))
-            for name, part in zip(order.fields, parts, strict=True)
+            _value(_field(model, name), unquote(part)) for name, part in zip(order.fields, parts, strict=True)
         )
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, OverflowError):
         return None
     return None if None in key else _Place(key, direction == "before")
+
+
+def _value(field: "Field[Any, Any]", text: str) -> Any:
+    """Raises ValueError or its like for what the database could not compare with."""
+    value = field.to_python(text)
+    if isinstance(value, datetime):
+        if is_naive(value):
+            raise ValueError("A time is of a zone.")
+        value.astimezone(UTC)
+    return value
 
 
 def _written(model: type[Model], order: Order, key: Key) -> str:

@@ -1,6 +1,6 @@
 """What admins look at: what stands still, what waits, who works."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from deliveries.models import Destination
 from feeds import queries
-from feeds.views.access import SignedIn, for_admins, place_of
+from feeds.views.access import SignedIn, for_admins, place_of, text_of
 from outbox import heartbeats, parking
 from outbox import queries as outbox
 from outbox.models import uuid7
@@ -53,12 +53,12 @@ def _is_busy(handler: HandlerStatus) -> bool:
 def retry_parked(request: SignedIn) -> HttpResponse:
     """Runs a group of parked work again, as it was when the page was shown."""
     try:
-        until = datetime.fromisoformat(request.POST.get("until", ""))
+        until = datetime.fromisoformat(request.POST.get("until", "")).astimezone(UTC)
         error_id = int(request.POST.get("error_id", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         messages.warning(request, "Reload the page and press the button once more.")
         return redirect("feeds:overview")
-    handler = request.POST.get("handler", "")
+    handler = text_of(request.POST, "handler")
     told = OutboxChanged(
         correlation_id=uuid7(),
         what="retried",

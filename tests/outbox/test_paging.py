@@ -1,6 +1,7 @@
 """Lists that are read by key: there and back while rows come and go, and what no index finds."""
 
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Group
@@ -109,6 +110,14 @@ def test_keys_are_times_and_texts_too():
     there = walking.forward(look(Heartbeat.objects.all(), order))
     assert len(there) == 3
     assert ids(there) == list(Heartbeat.objects.order_by(*order.by()).values_list("pk", flat=True))
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01", "2026-01-01T00:00:00"]
+)
+def test_a_time_that_no_calendar_or_no_zone_knows_is_no_place(time):
+    page = read(Heartbeat.objects.all(), Order(("seen_at", "pk")), f"after:{quote(time, safe='')}:w", size=4)
+    assert page.is_first
 
 
 @pytest.fixture

@@ -184,6 +184,12 @@ def test_a_feed_is_found_by_its_id_and_those_of_a_destination_from_its_list(brow
     assert len(walking.items(walking.forward(look(browser, "feeds.feed", query)))) == 12
 
 
+@pytest.mark.parametrize("query", ["?q=" + "9" * 5000, "?o=" + "9" * 5000])
+def test_numbers_of_thousands_of_digits_find_nothing(browser, query):
+    for label in ("outbox.handling", "feeds.feed"):
+        assert look(browser, label, query)("").items == []
+
+
 def test_pages_say_what_they_are(browser, many):
     url = reverse("admin:feeds_feed_changelist")
     first = browser.get(url)

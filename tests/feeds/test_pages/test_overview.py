@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.models import Tally
+from feeds.models import Deed
 from feeds.queries.throughput import throughput
 from outbox import heartbeats, queries, sql
 from outbox.models import Handling, Heartbeat, Lane, OutboxEvent, State, Subscription
@@ -123,6 +124,23 @@ def test_what_stands_still_is_told_to_admins_on_every_page_with_its_last_sign_of
     assert [name for name, told in MISSING.items() if told in page] == [part]
     if (part, where) != ("worker", "feeds:overview"):
         assert f'The last one was seen <time datetime="{dead.isoformat()}"' in page
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"until": "2026-01-01T00:00:00"},
+        {"until": "0001-01-01T00:00:00+14:00"},
+        {"error_id": "9" * 30},
+        {"handler": "\x00"},
+        {"handler": ""},
+    ],
+)
+def test_a_retry_that_no_page_asks_for_runs_nothing_again(as_, admin, odd):
+    form = {"until": timezone.now().isoformat(), "error_id": "1", "handler": "t.one"} | odd
+    page = as_(admin).post(reverse("feeds:retry_parked"), form, follow=True)
+    assert page.redirect_chain == [(reverse("feeds:overview"), 302)]
+    assert not Deed.objects.exists()
 
 
 def test_what_waits_and_what_is_parked_is_counted_up_to_a_bound(page, monkeypatch):
