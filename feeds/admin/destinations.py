@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -54,7 +55,8 @@ class DestinationAdmin(PagedByKey):
             return f"paused: {lane.held_for}"
         if destination.breaker_opened:
             return f"failing: {lane.held_for}"
-        return "held: " + lane.held_for if lane.held_until else "open"
+        is_held = lane.held_until is not None and lane.held_until > timezone.now()
+        return f"held: {lane.held_for}" if is_held else "open"
 
     @admin.display(description="feeds")
     def feeds(self, destination: Destination) -> SafeString:

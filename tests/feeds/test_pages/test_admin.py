@@ -1,14 +1,18 @@
 """The admin: destinations are edited with their lanes, the ledger is read and acted on."""
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission, User
 from django.test import RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 
 from deliveries.ids import delivery_id
 from deliveries.models import Destination
+from outbox import lanes
 from outbox.models import Lane
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +86,13 @@ def test_lists_open_and_nothing_is_counted_in_full(
         answer = browser.get(reverse(f"admin:{model}_changelist"))
     assert answer.status_code == 200
     assert not [q["sql"] for q in asked.captured_queries if "COUNT(" in q["sql"]]
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(1, "held: It asked for it."), (-1, "open")])
+def test_a_destination_is_held_until_its_hold_is_over(as_, admin, destination, minutes, told):
+    until = timezone.now() + timedelta(minutes=minutes)
+    lanes.hold(destination.lane_id, until=until, why="It asked for it.")
+    assert f">{told}<" in as_(admin).get(reverse("admin:deliveries_destination_changelist")).text
 
 
 def test_a_delivery_is_found_by_its_id_alone(as_, admin, delivering):

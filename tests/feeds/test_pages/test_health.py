@@ -129,7 +129,14 @@ def test_the_overview_shows_what_is_in_trouble_however_many_others_there_are(
     text = as_(admin).get(reverse("feeds:overview")).text
     assert text.index(">shop<") < text.index(">a<")
     assert ">b<" not in text
-    assert "There are 2 more" in text
+    in_any_case = "There are 2 more; what is held or paused stands here in any case."
+    assert in_any_case in text
+
+    for each in Destination.objects.all():
+        lane(each, paused=True)
+    text = as_(admin).get(reverse("feeds:overview")).text
+    assert in_any_case not in text
+    assert "There are 2 more, of which some may be held or paused too." in text
 
 
 def test_many_destinations_are_read_in_as_many_queries_as_few_and_without_their_secrets(
