@@ -56,7 +56,7 @@ test-all-servers: setup-dev
 # The pages in Chromium (CHROMIUM names another than Debian's).
 test-browser: setup-dev
 	@$(BIN)/python -m tests.browser.chromium
-	@$(BIN)/python -m pytest -m browser $(ARGS) tests/browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m browser $(ARGS) tests/browser
 
 # Every page, on a desktop and a phone, light and dark: the best into docs/screenshots, all into var/screenshots.
 screenshots: setup-dev

@@ -27,7 +27,7 @@ BROKER_IS_A_SERVER = os.environ.get("BROKER_URL", "").startswith(("redis", "amqp
 
 def _migrate(**env: str) -> None:
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=os.environ | env, check=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, env=os.environ | env, check=True, timeout=300)
 
 
 class Database(ABC):
