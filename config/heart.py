@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable
@@ -20,7 +21,8 @@ class Heart:
         self._describe = describe
         self._first = first
         self._quit = threading.Event()
-        self._whose = f"{socket.gethostname()}:{os.getpid()}"
+        # Containers may share a name, each has a process 1, and after a restart it is another one.
+        self._whose = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:

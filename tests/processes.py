@@ -183,7 +183,7 @@ class Stack:
             return True
         if name == "web":
             return self._web_answers()
-        return bool(self.sql("SELECT 1 FROM outbox_heartbeat WHERE name LIKE %s", f"%:{process.pid}"))
+        return bool(self.sql("SELECT 1 FROM outbox_heartbeat WHERE name LIKE %s", f"%:{process.pid}:%"))
 
     def _web_answers(self) -> bool:
         try:
