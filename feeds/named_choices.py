@@ -7,6 +7,8 @@ from django import forms
 from django.db.models import Model, QuerySet
 from django.urls import reverse_lazy
 
+from feeds.folding import contains
+
 OFFERED = 100  # in a list that a person looks through
 SUGGESTED = 20  # names that match what was typed so far
 SIMILAR = 5  # names that are told where one is not known
@@ -23,7 +25,8 @@ def suggested(choices: QuerySet[Any], text: str) -> list[str]:
 
 def _names_like(choices: QuerySet[Any], text: str, count: int) -> list[str]:
     """The first by name that have this text in their name."""
-    found: Iterable[str] = choices.filter(name__icontains=text.strip()).values_list("name", flat=True)[:count]
+    alike = contains("name", text.strip())
+    found: Iterable[str] = choices.filter(alike).values_list("name", flat=True)[:count]
     return list(found)
 
 

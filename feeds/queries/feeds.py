@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from deliveries.models import Destination
+from feeds.folding import contains
 from feeds.models import Feed, FeedStatus
 from outbox.paging import Order, Page, read
 
@@ -36,7 +37,7 @@ def feeds_page(user: Viewer, *, search: str = "", status: str = "", place: str =
     """The newest first; an id tells the time of its making."""
     among = feeds = visible_feeds(user)
     if search:
-        feeds = feeds.filter(name__icontains=search)
+        feeds = feeds.filter(contains("name", search))
     if status in FeedStatus.values:
         feeds = feeds.filter(status=status)
     order = Order(("id",), descending=True)

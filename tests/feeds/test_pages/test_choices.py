@@ -105,6 +105,9 @@ def test_names_are_suggested_while_one_is_typed_and_only_those_that_may_be_chose
     assert suggested("destination", "hop-") == ["shop-0", "shop-1"]
     assert suggested("destination", "SHOP-4") == []
     assert suggested("mapping", "3") == ["Map 3"]
+    add_mapping(name="Größen", document={})
+    assert suggested("mapping", "GRÖSS") == ["Größen"]
+    assert len(suggested("mapping", "")) == 2
     assert as_(owner).get(f"{UPLOAD}names/nothing/").status_code == 404
 
 

@@ -136,6 +136,14 @@ def test_the_list_is_paged_by_key_and_searched(as_, owner, make_feed, monkeypatc
     assert "No feed matches" in browser.get(url, {"status": "rejected"}).text
 
 
+@pytest.mark.parametrize("text", ["STRASSE", "straße", "STRAßE", "ñ_"])
+def test_a_feed_is_found_whatever_the_case_of_any_letter_of_its_name(as_, owner, make_feed, text):
+    make_feed(name="Straße SEÑ_OR.csv")
+    make_feed(name="senor.csv")
+    page = as_(owner).get(reverse("feeds:list"), {"q": text}).context["page"]
+    assert [feed.name for feed in page.items] == ["Straße SEÑ_OR.csv"]
+
+
 def test_an_empty_list_tells_what_to_do_first(as_, owner):
     page = as_(owner).get(reverse("feeds:list")).text
     assert "Upload your first feed" in page
