@@ -57,8 +57,9 @@ def _rendered(feed: Feed, number: int, cells: Sequence[str]) -> Parcel:
 
 
 def _check_unique(feed: Feed, bound: BoundMapping, number: int, cells: Sequence[str]) -> None:
-    """A row that repeats an earlier one needs another value. Whether a row has the new one is not known."""
-    row = Row.objects.filter(feed_id=feed.id, number=number, invalid=True).first()
+    """A row that repeats an earlier one needs another value, also once it was mended and failed. Whether a
+    row has the new one is not known."""
+    row = Row.objects.filter(feed_id=feed.id, number=number).first()
     if row is None:
         return
     record = Record(number, row.line, tuple(orjson.loads(row.cells)), "", "")

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from deliveries.commands import add_destination
-from deliveries.models import Payload
+from deliveries.models import Delivery, Payload
 from feeds import commands, handlers, importing, judging
 from feeds.editing import edit_row
 from feeds.events import FeedReleased
@@ -208,6 +208,11 @@ def test_a_repeated_value_is_mended_only_by_another_value(checked):
         edit_row(feed.id, 3, cells=["A1", "4", "new"], revision=0)
     edit_row(feed.id, 3, cells=["A7", "4", "new"], revision=0)
     assert Row.objects.get(feed_id=feed.id, number=3).mended == '["A7","4","new"]'
+    # Nor does it get the old value back where the new one was refused
+    Delivery.objects.filter(number=3).update(status="failed")
+    with pytest.raises(RowError, match='"A1", which row 1 has already'):
+        edit_row(feed.id, 3, cells=["A1", "4", "new"], revision=1)
+    edit_row(feed.id, 3, cells=["A8", "4", "new"], revision=1)
 
 
 def test_two_unique_columns_make_a_row_invalid_once_and_do_not_mix(tmp_path):
