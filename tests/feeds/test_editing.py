@@ -84,6 +84,13 @@ def test_a_completed_feed_goes_on_and_completes_its_next_round(send):
     assert (feed.round, published("FeedTried")) == (2, 1)
 
 
+def test_a_row_of_a_paused_feed_is_mended_and_waits_with_the_others(send):
+    feed = send(FILE)
+    commands.pause(feed.id)
+    mend(feed)
+    assert ledger(feed) == ("paused", 2, 0, 1, 1)
+
+
 def test_every_row_is_tried_only_once_the_mended_one_was(send):
     feed = send(FILE)
     mend(feed)

@@ -168,6 +168,20 @@ def test_what_a_paused_feed_would_try_again_is_given_up_too(pipeline, third_part
     assert pipeline.settle(feed).status == "completed"
 
 
+def test_what_failed_in_a_paused_feed_is_retried_when_it_is_resumed(pipeline, third_party, sent):
+    third_party.server.behave("shop", rows={"1": {"status": 503}, "2": {"status": 422}})
+    feed = sent(3)
+    commands.pause(feed.id)
+    third_party.fail()
+    errands.retry_failed(feed.id)
+    feed = pipeline.settle(feed)
+    assert (feed.status, feed.failed, feed.pending) == ("paused", 0, 2)
+    assert third_party.rows() == [1, 2, 3]
+    commands.resume(feed.id)
+    assert pipeline.settle(feed, due=True).status == "completed"
+    assert third_party.rows() == [1, 1, 2, 2, 3]
+
+
 @pytest.fixture
 def given_up_under_way(monkeypatch):
     """A person gives up while the requests are under way: before what came of them is recorded."""
