@@ -30,7 +30,7 @@ from feeds.queries.pace import chart
 from feeds.queries.preview import preview
 from feeds.queries.results import RESULT_FILES, result_count, result_rows, result_text
 from feeds.queries.row_cells import as_entered, editing, get_row
-from feeds.queries.rows import Show, rows_page, why_no_row
+from feeds.queries.rows import UNSEARCHED, Show, rows_page, why_no_row
 from feeds.queries.samples import Choice, sample_request
 from feeds.queries.story import row_story
 from feeds.queries.throughput import throughput
@@ -38,6 +38,7 @@ from feeds.queries.throughput import throughput
 __all__ = [
     "RESULT_FILES",
     "SECRETS",
+    "UNSEARCHED",
     "Choice",
     "Live",
     "Show",

@@ -23,6 +23,7 @@ class Show(TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+UNSEARCHED = (Show.SUCCEEDED, Show.PENDING, Show.CANCELLED)  # text is looked for within failed rows alone
 _CHOSEN: dict[str, dict[str, Any]] = {
     Show.ALL: {},
     Show.FAILED: {"outcome": "failed"},
@@ -66,8 +67,9 @@ def why_no_row(feed: Feed, number: int) -> str:
 
 def rows_page(feed: Feed, *, show: str = Show.ALL, text: str = "", place: str = "") -> Page[Row]:
     """Rows by number. Where no index finds them, the feed is searched stretch by stretch, so that a page is
-    quick even where what it looks for is rare; and not at all if by its ledger it has no such rows."""
-    if show in _COUNTED and not getattr(feed, _COUNTED[show]):
+    quick even where what it looks for is rare; and not at all if by its ledger it has no such rows, nor for
+    text among UNSEARCHED ones."""
+    if (show in _COUNTED and not getattr(feed, _COUNTED[show])) or (text and show in UNSEARCHED):
         return Page()
     rows, order = Row.objects.filter(feed_id=feed.id, **_CHOSEN.get(show, {})), Order(("number",))
     if text:

@@ -27,6 +27,7 @@ def rows(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
         return redirect("feeds:row", feed.id, number)
     page = queries.rows_page(feed, show=show, text=text, place=place_of(request))
     context = {"feed": feed, "page": page, "show": show, "text": text, "shows": queries.Show.choices}
+    context["unsearched"] = text and show in queries.UNSEARCHED
     return render(request, "feeds/rows.html", context)
 
 

@@ -69,6 +69,18 @@ def test_failed_rows_are_found_whatever_the_case_of_any_letter(as_, owner, deliv
     assert "http_422" not in browser.get(url, {"q": f"{text}_"}).text
 
 
+@pytest.mark.parametrize("show", ["succeeded", "pending", "cancelled"])
+def test_who_looks_for_text_among_rows_that_are_not_searched_is_told_so(as_, owner, delivering, show):
+    Feed.objects.filter(id=delivering.id).update(pending=1, cancelled=1, total=5)  # there are such rows
+    url = reverse("feeds:rows", args=[delivering.id])
+    page = as_(owner).get(url, {"show": show, "q": "Lamp"})
+    assert "Text is looked for within failed rows alone<" in page.text
+    assert "No such rows" not in page.text
+    assert not page.context["page"].searched_to
+    assert "Text is looked for" not in as_(owner).get(url, {"show": show}).text
+    assert "Text is looked for" not in as_(owner).get(url, {"show": "invalid", "q": "Lamp"}).text
+
+
 def test_a_search_that_takes_long_stops_after_a_stretch_and_offers_to_go_on(
     as_, owner, delivering, monkeypatch
 ):
