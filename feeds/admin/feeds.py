@@ -85,7 +85,7 @@ class FeedAdmin(ReadOnly):
             try:
                 with transaction.atomic():
                     command(feed.id)
-                    note_deed(feed.id, user_id=request.user.pk, what=done, detail="in the admin")
+                    note_deed(feed.id, user_id=request.user.pk, what=done, detail="it, in the admin")
             except WrongState as exc:
                 self.message_user(request, f"{feed.name}: {exc}", messages.WARNING)
             else:

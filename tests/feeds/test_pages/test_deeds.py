@@ -190,6 +190,13 @@ def test_rows_that_are_sent_again_in_the_admin_are_told_on_their_feeds_page(brow
     assert told(feed=delivering)[1:] == [("anna", "cancelled", "2 rows, in the admin")]
 
 
+def test_a_feed_that_is_paused_in_the_admin_says_so_in_a_sentence(browser, delivering):
+    chosen = {"action": "pause", "_selected_action": [str(delivering.id)]}
+    browser.post(reverse("admin:feeds_feed_changelist"), chosen)
+    page = browser.get(reverse("feeds:feed", args=[delivering.id]))
+    assert "anna paused it, in the admin" in words(page)
+
+
 def test_the_newest_deeds_are_read_in_two_queries_without_any_secret(
     admin, destination, delivering, django_assert_num_queries
 ):
