@@ -1,9 +1,11 @@
 """The rows of the three result files."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from feeds.grouping import chosen
 from feeds.judging import Refused, bound_mapping, judge, repeats_among
+from feeds.mapping import MappingError
 from feeds.models import Feed, FeedStatus, Row
 from feeds.queries.row_cells import MISREAD, current_cells
 from feeds.reading import Position, Record
@@ -81,10 +83,14 @@ def unimported(feed: Feed) -> Iterator[tuple[Record, Refused | None]]:
 
 
 def _refusals(feed: Feed, records: Sequence[Record]) -> Iterator[Refused | None]:
-    if feed.invalid_by_code is None:
+    bound = None
+    if feed.invalid_by_code is not None:
+        # Its file may lack columns of a mapping that was just chosen, or its destination have another method.
+        with suppress(MappingError):
+            bound = bound_mapping(feed)
+    if bound is None:
         yield from (Refused(record.code, record.error) if record.error else None for record in records)
         return
-    bound = bound_mapping(feed)
     repeats = repeats_among(feed, bound, records)
     for record in records:
         judged = judge(bound, record, repeats)

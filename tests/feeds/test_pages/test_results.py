@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django.urls import reverse
 
-from deliveries.models import Delivery
+from deliveries.models import Delivery, Destination
 from feeds import errands, queries
 from feeds.grouping import recount
 from feeds.models import Errand, Feed, FeedStatus, Row
@@ -106,6 +106,15 @@ def test_rows_that_were_never_reached_are_read_from_the_file(as_, owner, make_fe
         ("002", "cancelled"),
         ("003", "cancelled"),
     ]
+
+
+def test_rows_that_a_changed_destination_cannot_be_sent_are_told_all_the_same(as_, owner, make_feed):
+    feed = make_feed(
+        FeedStatus.CANCELLED, mapping={"fields": {"sku": "id"}}, invalid_by_code={}, pending=0, cancelled=3
+    )
+    Destination.objects.update(method="GET")  # with which no request has a body
+    assert [row["sku"] for row in download(as_(owner), feed, "not-processed")] == ["001", "002", "003"]
+    assert download(as_(owner), feed, "failed") == []
 
 
 def test_there_is_no_fourth_result_file(as_, owner, delivering):
