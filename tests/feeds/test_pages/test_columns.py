@@ -35,6 +35,19 @@ def test_the_page_names_the_missing_column_and_proposes_the_most_similar(as_, ow
     assert "do/send/" not in page
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_who_has_a_file_read_again_is_told_that_it_is_then_sent(as_, owner, asking, make_feed, at_once):
+    missing, unread = asking(FeedStatus.REJECTED), make_feed(FeedStatus.REJECTED, reason="It is empty.")
+    Feed.objects.update(send_at_once=at_once)
+    for url in (
+        reverse("feeds:feed", args=[missing.id]),
+        reverse("feeds:feed", args=[unread.id]),
+        f"{reverse('feeds:mapping', args=['products'])}?feed={missing.id}",
+    ):
+        page = as_(owner).get(url).text
+        assert ("it is sent at once, as was said at the upload." in page) is at_once, url
+
+
 def test_what_was_read_stands_below_the_question(as_, owner, asking):
     page = as_(owner).get(reverse("feeds:feed", args=[asking().id])).text
     assert "UTF-8" in page
