@@ -13,10 +13,12 @@ BUDGET = 2.0  # seconds of one task; what is left is another's
 def retention() -> None:
     """Deletes what has been kept long enough, and sends itself on with what is left."""
     from deliveries.tallies import forget_old
+    from feeds.destinations import forget_old_tests
     from feeds.grouping import recount_what_differs
     from feeds.retention import prune
 
     forget_old()
+    forget_old_tests()
     recount_what_differs()
     if not prune(older_than=timedelta(days=settings.RETENTION_DAYS), budget=BUDGET):
         retention.apply_async(queue=RETENTION_QUEUE, ignore_result=True)

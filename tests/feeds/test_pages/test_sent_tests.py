@@ -9,10 +9,12 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from deliveries import trial
 from deliveries.commands import add_destination
 from feeds.models import Deed, SentTest
+from feeds.tasks import retention
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,7 +134,16 @@ def test_they_are_kept_for_a_month(browser, place):
     old.began_at -= timedelta(days=31)
     old.save()
     browser.post(place, form_on(browser.get(place)))
+    retention()
     assert SentTest.objects.get().id != old.id
+
+
+def test_they_go_after_a_month_also_where_nobody_tests_any_more(browser, place):
+    browser.post(place, form_on(browser.get(place)))
+    for days, left in ((29, 1), (31, 0)):
+        SentTest.objects.update(began_at=timezone.now() - timedelta(days=days))
+        retention()
+        assert SentTest.objects.count() == left
 
 
 @pytest.mark.parametrize(
