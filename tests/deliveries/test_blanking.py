@@ -4,7 +4,7 @@ import pytest
 
 from deliveries.authentication import HIDDEN
 from deliveries.blanking import blanks, secrets_of
-from deliveries.client import STORED_OF_FAILURE, Answer
+from deliveries.client import STORED_OF_FAILURE, STORED_OF_SUCCESS, Answer
 from deliveries.models import Destination
 
 FAR = 8192
@@ -33,23 +33,44 @@ def test_a_secret_is_found_as_text_in_json_in_a_url_and_in_html(written):
     assert blanked(f"before {written} after", 'a/b"c d&e') == f"before {HIDDEN} after"
 
 
+def test_a_secret_is_found_in_json_that_leaves_letters_as_they_are():
+    assert blanked(r'{"said": "schlüssel\"1"}', 'schlüssel"1') == f'{{"said": "{HIDDEN}"}}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=500, body="No top-secret."),
+        Answer(status=500, reason="No top-secret"),
+        Answer(status=None, error="No top-secret."),
+        Answer(status=500, headers={"x-said": "No top-secret."}),
+    ],
+)
+def test_a_secret_is_found_wherever_an_answer_has_it(answer):
+    found = str(blanks(frozenset({"top-secret"})).answer(answer))
+    assert f"No {HIDDEN}" in found
+    assert "secret" not in found
+
+
 def test_of_two_secrets_the_longer_is_not_left_half():
     assert blanked("secret-1 secret-1-more", "secret-1", "secret-1-more") == f"{HIDDEN} {HIDDEN}"
 
 
 def test_a_short_secret_is_found_as_a_word_of_its_own_and_a_very_short_one_not():
-    assert blanked("abc abcde (abc) a", "abc", "a") == f"{HIDDEN} abcde ({HIDDEN}) a"
+    assert blanked("abc abcde xabc (abc) a", "abc", "a") == f"{HIDDEN} abcde xabc ({HIDDEN}) a"
 
 
-def test_a_secret_that_was_cut_with_its_text_does_not_show_its_beginning():
-    text = "x" * 20 + "top-sec"
-    assert blanked(text, "top-secret", limit=27) == "x" * 20 + HIDDEN
+@pytest.mark.parametrize("beginning", ["top-se", "top-secre"])
+def test_a_secret_that_was_cut_with_its_text_does_not_show_its_beginning(beginning):
+    text = "x" * 20 + beginning
+    assert blanked(text, "top-secret", limit=len(text)) == "x" * 20 + HIDDEN
     assert blanked(text, "top-secret", limit=100) == text
 
 
-def test_a_body_that_is_cut_in_the_middle_of_a_secret_is_blanked_to_its_end():
-    body = "x" * (STORED_OF_FAILURE - 8) + "top-secr"
-    answer = blanks(frozenset({"top-secret"})).answer(Answer(status=500, body=body))
+@pytest.mark.parametrize(("status", "limit"), [(500, STORED_OF_FAILURE), (200, STORED_OF_SUCCESS)])
+def test_a_body_that_is_cut_in_the_middle_of_a_secret_is_blanked_to_its_end(status, limit):
+    body = "x" * (limit - 8) + "top-secr"
+    answer = blanks(frozenset({"top-secret"})).answer(Answer(status=status, body=body))
     assert answer.body.endswith(f"x{HIDDEN}")
 
 

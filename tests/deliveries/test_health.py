@@ -56,6 +56,12 @@ def test_probes_that_fail_for_months_hold_as_long_as_those_of_a_day():
         assert found.health.breaker_opened == min(opened + 1, MOST_OPENED)
 
 
+def test_a_breaker_that_opens_does_not_shorten_what_the_third_party_asked_for():
+    asked = answers(Kind.THROTTLED, rows=ROWS[7:], hold=3600.0)
+    found = fold(Health(), [*asked, *answers(*[Kind.AGAIN] * BREAKER_FAILURES)])
+    assert (found.opened, found.hold) == (True, 3600.0)
+
+
 def test_what_was_under_way_when_it_opened_holds_no_longer():
     found = after(*[Kind.AGAIN] * 8)
     assert found.health.breaker_opened == 1

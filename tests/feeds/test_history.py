@@ -112,11 +112,13 @@ def test_an_upload_is_a_deed_and_the_last_on_the_last_page(checked):
     assert not last.next
 
 
-def test_an_upload_of_an_earlier_release_has_no_deed_and_is_told(checked):
-    feed = checked("sku\n1\n", owner_id=User.objects.create_user("olga").pk)
+@pytest.mark.parametrize("who", ["olga", "the command line"])
+def test_an_upload_of_an_earlier_release_has_no_deed_and_is_told(checked, who):
+    feed = checked("sku\n1\n", owner_id=User.objects.create_user("olga").pk if who == "olga" else None)
     Deed.objects.all().delete()
     [deed] = queries.deeds_of_feed(Feed.objects.get()).items
-    assert (deed.who, deed.what, deed.at) == ("olga", "uploaded", feed.created_at)
+    assert (deed.who, deed.what, deed.at) == (who, "uploaded", feed.created_at)
+    assert queries.upload_of(feed).who == who
 
 
 def test_an_upload_that_is_pressed_twice_is_one_deed(checked):

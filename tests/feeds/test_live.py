@@ -3,14 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
-from deliveries.commands import add_destination, pause_destination
+from deliveries.commands import Parcel, add_destination, create_deliveries, pause_destination
+from deliveries.ids import delivery_id
+from deliveries.models import Delivery
 from feeds.deeds import UPLOADED
-from feeds.models import Deed, Errand, Feed
+from feeds.models import Deed, Errand, Feed, Row
 from feeds.queries.live import Live
 from outbox import heartbeats
-from outbox.models import Error, Handling, OutboxEvent, Subscription
+from outbox.models import Error, Handling, Lane, OutboxEvent, Subscription
 
 pytestmark = pytest.mark.django_db
 
@@ -136,19 +139,108 @@ def test_a_paused_feed_is_not_said_to_wait_for_its_destination(make):
     assert not Live(feed).waits
 
 
+def test_a_hold_that_is_over_is_not_told(make):
+    heartbeats.beat("worker", kind="worker")
+    feed, now = make("delivering", **ONE_OPEN), timezone.now()
+    lane = Lane.objects.filter(id=feed.destination.lane_id)
+    lane.update(held_until=now + timedelta(hours=1), held_for="It asked for an hour.")
+    [wait] = Live(feed).waits
+    assert (wait.sentence, wait.until) == (
+        "The destination shop is held: It asked for an hour.",
+        now + timedelta(hours=1),
+    )
+    lane.update(held_until=now - timedelta(seconds=1))
+    assert not Live(feed).waits
+
+
+@pytest.mark.parametrize(
+    ("status", "trial", "shown"),
+    [
+        ("delivering", True, True),
+        ("paused", True, True),
+        ("cancelled", True, False),
+        ("paused", False, False),
+    ],
+)
+def test_a_trial_shows_the_rows_that_were_sent_and_how_many_wait(make, status, trial, shown):
+    feed = make(status, **TRIED | {"trial": trial, "succeeded": 10, "pending": 89})
+    Row.objects.bulk_create(
+        Row(feed_id=feed.id, number=number, line=number + 1, cells="[]", invalid=number == 2)
+        for number in range(1, 15)
+    )
+    found = Live(feed).trial
+    assert bool(found) is shown
+    if found:
+        assert [row.number for row in found.rows] == [1, *range(3, 12)]
+        assert found.waiting == 89
+
+
+def work(feed: Feed, state: str, *, row: int = 1, attempt: int = 1, lane_id: int = 0, **more) -> None:
+    """A handling of an attempt that was planned for a row."""
+    kind = "DeliveryScheduled"
+    event = OutboxEvent.objects.create(
+        type=kind, correlation_id=delivery_id(feed.id, row), conversation_id=feed.id, occurrence=attempt,
+        payload={}, occurred_at=timezone.now(),
+    )  # fmt: skip
+    subscription, _ = Subscription.objects.get_or_create(event_type=kind, handler="t.one")
+    Handling.objects.create(
+        event=event, subscription=subscription, lane_id=lane_id or feed.lane_id, state=state, **more
+    )
+
+
 def test_what_is_parked_of_another_feed_holds_nobody_up(make):
     heartbeats.beat("worker", kind="worker")
     feed, other = make("delivering", **ONE_OPEN), make("delivering", **ONE_OPEN)
-    event = OutboxEvent.objects.create(
-        type="T", correlation_id=other.id, conversation_id=other.id, payload={}, occurred_at=timezone.now()
-    )
-    subscription = Subscription.objects.create(event_type="T", handler="t.one", kind="effect", queue="q")
-    Handling.objects.create(
-        event=event, subscription=subscription, lane_id=feed.lane_id, state="parked",
-        error=Error.objects.create(handler="t.one", exception="ValueError", place="here"),
-    )  # fmt: skip
+    work(feed, "done")
+    work(other, "parked", error=Error.objects.create(handler="t.one", exception="ValueError", place="here"))
     assert not Live(feed).waits
     assert "by our fault" in Live(other).waits[0].sentence
+
+
+@pytest.fixture
+def retrying(make):
+    """A feed whose first row is tried again in a minute. Of what comes before that nothing is its: a row that
+    was given up, one that goes on by another attempt, and another feed's."""
+    heartbeats.beat("worker", kind="worker")
+    feed = make("delivering", succeeded=97, failed=1, invalid=0, pending=2)
+    elsewhere = add_destination(name="elsewhere", url="https://shop.example").lane_id
+    parcels = [Parcel(number, "POST", "", "", "") for number in (1, 2, 3, 4)]
+    with transaction.atomic():
+        create_deliveries(
+            group_id=feed.id, destination_id=feed.destination_id, lane_id=feed.lane_id, parcels=parcels
+        )
+    Delivery.objects.update(status="scheduled", attempt=2)
+    Delivery.objects.filter(number=2).update(status="failed")
+    Delivery.objects.filter(number=3).update(attempt=3)
+    now = timezone.now()
+    for row, seconds, lane_id in ((3, 10, 0), (4, 20, elsewhere), (2, 30, 0), (1, 60, 0), (1, 90, 0)):
+        due_at = now + timedelta(seconds=seconds)
+        work(feed, "waiting", row=row, attempt=2, lane_id=lane_id, due_at=due_at)
+    return feed, now + timedelta(minutes=1)
+
+
+def test_the_next_try_is_the_soonest_that_is_still_wanted(retrying):
+    feed, at = retrying
+    assert Live(feed).next_try == at
+    Delivery.objects.update(status="succeeded")
+    assert Live(feed).next_try is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tried": 98}, {"import_done": False}, {"status": "paused"}, {"pending": 0, "succeeded": 99}],
+)
+def test_no_next_try_is_told_while_rows_go_or_nothing_is_to_go(retrying, changes):
+    feed, _ = retrying
+    for name, value in changes.items():
+        setattr(feed, name, value)
+    assert Live(feed).next_try is None
+
+
+def test_no_next_try_is_told_while_the_destination_is_paused(retrying):
+    feed, _ = retrying
+    pause_destination(feed.destination_id, reason="It refused three rows.", by_person=False)
+    assert Live(feed).next_try is None
 
 
 def test_what_retries_is_what_was_tried_and_is_open_while_the_feed_is_sent(make):
@@ -164,6 +256,21 @@ def test_what_retries_is_what_was_tried_and_is_open_while_the_feed_is_sent(make)
 def test_how_many_would_be_given_up_is_counted_only_in_a_small_feed(make, total, estimated, to_give_up):
     live = Live(make("delivering", total=total, pending=total - 100, created=total - 1, tried=101))
     assert (live.estimated, live.to_give_up) == (estimated, to_give_up)
+
+
+def test_what_would_be_given_up_is_what_failed_and_will_be_tried_again_of_this_feed(make):
+    # Given two feeds, and of each a row that failed, one that was only throttled, one that arrived since
+    feed, other = (make("delivering", succeeded=96, pending=3) for _ in range(2))
+    for each in (feed, other):
+        parcels = [Parcel(number, "POST", "", "", "") for number in (1, 2, 100)]
+        with transaction.atomic():
+            create_deliveries(
+                group_id=each.id, destination_id=each.destination_id, lane_id=each.lane_id, parcels=parcels
+            )
+    Delivery.objects.update(status="scheduled", fail_count=1)
+    Delivery.objects.filter(number=2).update(fail_count=0)
+    Delivery.objects.filter(number=100).update(status="succeeded")
+    assert (Live(feed).retrying, Live(feed).to_give_up) == (3, 1)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,19 @@ def test_what_is_written_into_an_empty_cell_is_text_too():
     assert (columns["A"].min, columns["A"].max) == (1, 2 + len(RESULT_COLUMNS))
 
 
+def test_the_header_is_bold_and_stays_in_sight_and_no_number_has_a_warning_beside_it():
+    content = b"".join(write_xlsx([failed("007")], ["a"]))
+    sheet = openpyxl.load_workbook(io.BytesIO(content)).active
+    assert (sheet.sheet_view.pane.topLeftCell, sheet.sheet_view.pane.state) == ("A2", "frozen")
+    assert [row[0].font.b for row in sheet.iter_rows()] == [True, False]
+    written = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml").decode()
+    assert '<ignoredError sqref="A1:F1048576" numberStoredAsText="1"/>' in written
+
+
+def test_a_cell_that_utf_8_cannot_hold_does_not_stop_it():
+    assert read([failed("\ud800")], ["a"])[1][0] == "?"
+
+
 CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.text(
     st.sampled_from("_x0041&<>\"' \r\n\t\x00\x1f\ufffe="), max_size=12
 )

@@ -157,8 +157,13 @@ def test_what_is_done_in_the_admin_to_people_and_to_the_outbox_is_told_too(brows
     subscription = Subscription.objects.create(event_type="T", handler="t.one", kind="effect", queue="q")
     chosen = {"action": "switch_off", "_selected_action": [str(subscription.id)]}
     browser.post(reverse("admin:outbox_subscription_changelist"), chosen)
+    gone = Group.objects.create(name="Interns")
+    browser.post(reverse("admin:auth_group_delete", args=[gone.id]), {"post": "yes"})
     page = words(browser.get(reverse("feeds:overview")))
+    assert "anna deleted the group Interns" in page
+    assert "Interns:" not in page
     assert "anna changed the group Shop people: Changed Name" in page
+    assert "Changed Name." not in page
     assert "anna added the group Buyers" in page
     assert "Buyers: Added" not in page
     assert "anna changed the subscription t.one on T: Switched off" in page

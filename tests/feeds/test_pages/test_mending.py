@@ -9,6 +9,7 @@ from django.urls import reverse
 from deliveries.ids import delivery_id
 from deliveries.models import Delivery, Payload
 from feeds.models import Feed, Row
+from feeds.queries import as_entered
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +49,7 @@ def test_a_change_that_the_mapping_cannot_render_is_told_and_nothing_is_sent(as_
     assert answer.status_code == 422
     assert "not a number" in answer.text
     assert 'value="Better chair"' in answer.text, "what was entered is not lost"
+    assert '<details id="change" open>' in answer.text
     assert Delivery.objects.get(number=2).status == "failed"
 
 
@@ -94,6 +96,32 @@ def test_line_breaks_that_nobody_touched_stay_as_they_were(as_, owner, deliverin
     browser.post(url, values)
     body = Payload.objects.get(delivery_id=delivery_id(delivering.id, 3)).body
     assert json.loads(body) == {"sku": "003", "name": "\nTa\nble", "price": "a\nb"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "before", "kept"),
+    [
+        ("a\r\nb", "a\nb", "a\nb"),
+        ("a\r\nb", "a\rb", "a\rb"),
+        ("a\r\nb", "a\r\nb", "a\r\nb"),
+        ("a\r\nc", "a\r\nb", "a\r\nc"),
+        ("a\r\nc", "a\nb", "a\nc"),
+        ("a\r\nc", "", "a\nc"),
+    ],
+)
+def test_line_breaks_are_those_of_the_file_and_not_of_the_browser(typed, before, kept):
+    assert as_entered(typed, before) == kept
+
+
+@pytest.mark.parametrize(("code", "certain"), [("stray_quote", 0), ("unclosed_quote", 0), ("bad_value", 1)])
+def test_a_row_that_was_misread_is_sent_only_once_its_cells_were_looked_at(
+    as_, owner, delivering, code, certain
+):
+    Row.objects.filter(feed_id=delivering.id, number=3).update(cells='["003","Table","30"]', code=code)
+    values = {"cell-0": "003", "cell-1": "Table", "cell-2": "31", "revision": "0"}
+    answer = as_(owner).post(reverse("feeds:edit_row", args=[delivering.id, 3]), values)
+    assert answer.status_code == (302 if certain else 422)
+    assert Payload.objects.filter(delivery_id=delivery_id(delivering.id, 3)).count() == certain
 
 
 def test_only_the_cells_that_a_person_changed_are_told_twice(as_, owner, delivering):

@@ -11,7 +11,8 @@ from django.urls import reverse
 from deliveries.models import Delivery, Destination
 from feeds import errands, queries
 from feeds.grouping import recount
-from feeds.models import Errand, Feed, FeedStatus, Row
+from feeds.models import Errand, FailureGroup, Feed, FeedStatus, Row
+from feeds.queries.groups import Groups
 from feeds.reasons import reason
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +116,43 @@ def test_rows_that_a_changed_destination_cannot_be_sent_are_told_all_the_same(as
     Destination.objects.update(method="GET")  # with which no request has a body
     assert [row["sku"] for row in download(as_(owner), feed, "not-processed")] == ["001", "002", "003"]
     assert download(as_(owner), feed, "failed") == []
+
+
+def test_imported_rows_that_have_not_ended_or_were_cancelled_were_not_processed(as_, owner, delivering):
+    Row.objects.filter(feed_id=delivering.id, number=1).update(outcome="")
+    Row.objects.filter(feed_id=delivering.id, number=2).update(outcome="cancelled")
+    rows = download(as_(owner), delivering, "not-processed")
+    assert [(row["sku"], row["_status"]) for row in rows] == [("001", "pending"), ("002", "cancelled")]
+
+
+@pytest.mark.parametrize("judged", [None, {"too_many_cells": 1, "stray_quote": 1}])
+def test_what_the_import_has_not_come_to_stands_in_one_file_each(as_, owner, make_feed, judged):
+    """Also in a feed of before the check counted what it found."""
+    counts = {"invalid": 2, "failed": 2, "pending": 1, "invalid_by_code": judged}
+    feed = make_feed(FeedStatus.DELIVERING, columns=["sku"], width=1, kept=[0], **counts)
+    feed.source_path.write_text('sku\n001\n002,Chair\n"0"03\n')
+    browser = as_(owner)
+    assert download(browser, feed, "succeeded") == []
+    assert [row["sku"] for row in download(browser, feed, "not-processed")] == ["001"]
+    failed = download(browser, feed, "failed")
+    assert [(row["sku"], row["_error_code"]) for row in failed] == [
+        ("[[mend: 1 too many]] 002,Chair", "too_many_cells"),
+        ('[[mend: check this row]] "0"03', "stray_quote"),
+    ]
+    assert download(browser, feed, "failed", group="0123456789abcdef") == []
+
+
+@pytest.mark.parametrize("code", ["stray_quote", "unclosed_quote"])
+def test_an_imported_row_whose_cells_are_not_certain_is_marked_too(as_, owner, delivering, code):
+    Row.objects.filter(feed_id=delivering.id, number=3).update(cells='["003","Table","30"]', code=code)
+    first, second = download(as_(owner), delivering, "failed")
+    assert first["sku"] == "002"
+    assert second["sku"] == "[[mend: check this row]] 003"
+
+
+def test_failed_rows_that_are_in_no_group_yet_are_counted_as_such(delivering):
+    FailureGroup.objects.all().delete()
+    assert queries.failed_groups(delivering) == Groups([], 0, 2)
 
 
 def test_there_is_no_fourth_result_file(as_, owner, delivering):

@@ -17,6 +17,9 @@ def test_failed_rows_stand_with_line_code_and_reason(as_, owner, delivering):
     assert "too_few_cells" in page
     assert "Lamp" not in page
     assert "&lt;b&gt;unknown" in page, "what a third party says is never taken for HTML"
+    page = as_(owner).get(reverse("feeds:rows", args=[delivering.id]), {"show": "invalid"}).text
+    assert "too_few_cells" in page
+    assert "http_422" not in page
 
 
 def test_rows_are_paged_by_key(as_, owner, delivering, monkeypatch):
@@ -33,6 +36,7 @@ def test_a_row_is_found_by_its_number_and_failed_ones_by_their_text(as_, owner, 
     page = as_(owner).get(url, {"q": "chair"}).text
     assert "http_422" in page
     assert "too_few_cells" not in page
+    assert "No such rows" in as_(owner).get(url, {"q": "lamp"}).text, "it has arrived"
 
 
 def test_a_row_that_is_searched_for_and_not_there_is_told_in_a_sentence(as_, owner, delivering):
@@ -50,10 +54,11 @@ def test_a_row_that_is_searched_for_and_not_there_is_told_in_a_sentence(as_, own
 @pytest.mark.parametrize("cell", ['5" pipe', "C:\\tools", "Grüße\taus", "two\nlines"])
 def test_failed_rows_are_found_by_what_their_cells_say_whatever_it_is(as_, owner, delivering, cell):
     cells = orjson.dumps(["002", cell, "20"]).decode()
-    Row.objects.filter(feed_id=delivering.id, number=2).update(cells=cells)
     url = reverse("feeds:rows", args=[delivering.id])
-    assert "http_422" in as_(owner).get(url, {"q": cell}).text
-    assert "http_422" not in as_(owner).get(url, {"q": '","'}).text
+    for changed in ({"cells": cells}, {"cells": "[]", "mended": cells}):
+        Row.objects.filter(feed_id=delivering.id, number=2).update(**changed)
+        assert "http_422" in as_(owner).get(url, {"q": cell}).text
+        assert "http_422" not in as_(owner).get(url, {"q": '","'}).text
 
 
 @pytest.mark.parametrize("text", ["STRASSE", "straße", "Straße", "äöü", "ÄÖÜ", "señor", "SEÑOR", "100%"])

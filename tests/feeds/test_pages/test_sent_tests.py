@@ -128,6 +128,14 @@ def test_of_another_destination_or_by_a_broken_address_none_is_shown(browser, pl
         assert (page.status_code, page.context["test"]) == (200, None)
 
 
+def test_the_same_form_sent_for_another_destination_is_another_test(browser, place, server):
+    form = form_on(browser.get(place))
+    second = add_destination(name="second", url=server.url("/shop"))
+    for url in (place, reverse("feeds:destination", args=[second.id])):
+        assert "Answered after" in browser.get(browser.post(url, form).url).text
+    assert server.stats()["count"] == 2
+
+
 def test_they_are_kept_for_a_month(browser, place):
     browser.post(place, form_on(browser.get(place)))
     [old] = SentTest.objects.all()
