@@ -190,7 +190,9 @@ def _kind(name: str, spec: Mapping[str, object], where: str, types: Types) -> Ki
     if name == "yes/no":
         return _yes_no(spec, where)
     if name == "date":
-        text = as_text(spec.get("format"), f"{where}.format")
+        text = as_text(spec.get("format", ""), f"{where}.format", least=0)
+        if not text.strip():
+            raise MappingError(f"{where}.format is empty: say how a date is written, such as DD.MM.YYYY.")
         return Date(text, compile_format(text, f"{where}.format"))
     if name == "list":
         return _list(spec, where, types)

@@ -16,7 +16,7 @@ from feeds.mapping import MappingError
 from feeds.mapping.draft import DECIMALS, THOUSANDS, DraftField, DraftRule
 from feeds.mapping.spec import METHODS
 from feeds.mapping_editor import Editor
-from feeds.models import Feed, FeedStatus
+from feeds.models import Feed, FeedStatus, Mapping
 from feeds.views.access import SignedIn, place_of
 from feeds.views.typed import keeps_typed
 
@@ -128,13 +128,21 @@ def _store(request: SignedIn, form: MappingForm, meant_for: Feed | None) -> Http
         stored = commands.add_mapping(**form.cleaned_data, seen=request.POST.get("seen"))
         detail = f"version {stored.version}"
         note_deed(mapping_name=stored.name, user_id=request.user.pk, what="saved", detail=detail)
-    messages.success(request, f"Stored {stored}. Feeds that were sent keep the version they had.")
-    if meant_for:
-        try:
-            commands.choose_mapping(meant_for.id, mapping=stored, user_id=request.user.pk)
-        except WrongState as exc:
-            messages.warning(request, f"{exc} So it keeps what it had.")
+    kept = " Feeds that were sent keep the version they had." if stored.version > 1 else ""
+    messages.success(request, f"Stored {stored}.{kept}{_use_for(meant_for, stored, request)}")
     return _go_on(stored.name, meant_for)
+
+
+def _use_for(feed: Feed | None, stored: Mapping, request: SignedIn) -> str:
+    """What is said of the feed that the mapping was written for, if it was for one."""
+    if feed is None:
+        return ""
+    try:
+        commands.choose_mapping(feed.id, mapping=stored, user_id=request.user.pk)
+    except WrongState as exc:
+        messages.warning(request, f"{exc} So it keeps what it had.")
+        return ""
+    return f" {feed.name} is now sent with it: look at its requests, then press Send."
 
 
 def _act(editor: Editor, action: str) -> None:

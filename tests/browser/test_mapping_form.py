@@ -1,11 +1,12 @@
 """The form of a mapping: nothing that is typed in it gets lost, however slow the answers are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, ViewportSize, expect
 
+from tests.browser import windows
 from tests.browser.windows import sign_in
 
 PROCESSES = ("web",)  # nothing is sent here
@@ -97,3 +98,23 @@ def test_fields_that_come_and_go_are_stored_as_they_stand(form: Page) -> None:
     expect(form.get_by_role("heading", name="Prices")).to_be_visible()
     expect(field(form, 2, "Column")).to_have_value("price")
     expect(field(form, 3, "Constant")).to_have_value("EUR")
+
+
+@pytest.mark.parametrize("viewport", [windows.DESKTOP, windows.PHONE])
+def test_who_saves_what_is_wrong_is_led_to_it(open_page: Callable[..., Page], viewport: ViewportSize) -> None:
+    page = open_page(viewport=viewport)
+    sign_in(page, "anna")
+    page.goto("/mappings/new/")
+    paste(page, "sku,name,bought")
+    for column in ("sku", "name", "bought"):
+        page.get_by_role("button", name=f"+ {column}").click()
+    field(page, 3, "Type").select_option("date")
+    page.get_by_label("Name", exact=True).first.fill("Purchases")
+    page.get_by_role("button", name="Save").click()
+
+    wrong = page.get_by_role("group", name="Field 3")
+    expect(wrong).to_be_focused()
+    expect(wrong).to_have_accessible_description(
+        "Format is empty: say how a date is written, such as DD.MM.YYYY."
+    )
+    expect(wrong.get_by_text("Format is empty")).to_be_in_viewport()

@@ -131,7 +131,7 @@ def test_the_guide_names_the_codes(code):
         ({"fields": {"a": {"type": "yes/no", "yes": []}}}, "fields.a.yes must be a list"),
         ({"fields": {"a": {"type": "yes/no", "yes": ["ja", 1]}}}, "fields.a.yes[1] must be text"),
         ({"fields": {"a": {"type": "yes/no", "yes": ["NO"]}}}, '"no" both for yes and for no'),
-        ({"fields": {"a": {"type": "date"}}}, "fields.a.format must be text"),
+        ({"fields": {"a": {"type": "date"}}}, "fields.a.format is empty"),
         ({"fields": {"a": {"type": "date", "format": "%d.%m.%Y"}}}, 'has a "%" that means nothing'),
         ({"fields": {"a": {"type": "date", "format": "dd.mm.yyyy"}}}, 'has a "d" that means nothing'),
         ({"fields": {"a": {"type": "date", "format": "DD.MM"}}}, "year, month and day once each"),

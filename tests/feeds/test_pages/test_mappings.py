@@ -169,7 +169,7 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_stored(as_, owner,
     make_feed()
     page = as_(owner).post(reverse("feeds:add_mapping"), filled(SKU, {"column": "name", "type": "date"})).text
 
-    assert '<p class="problem" role="alert">Format is empty; give it a text.' in page
+    assert 'role="alert">Format is empty: say how a date is written, such as DD.MM.YYYY.' in page
     assert "Field 2: Format is empty" in page
     assert 'value="Products"' in page
     assert not Mapping.objects.exists()
@@ -311,6 +311,7 @@ def test_a_mapping_that_is_written_for_a_feed_is_used_for_it_until_it_is_sent(as
     if status == "ready":
         assert answer.url == reverse("feeds:feed", args=[feed.id])
         assert (feed.status, feed.mapping_name) == ("checking", "Products, version 1")
+        assert f"Stored Products, version 1. {feed.name} is now sent with it" in browser.get(answer.url).text
     else:
         assert answer.url == reverse("feeds:mapping", args=["Products"])
         assert (feed.status, feed.mapping_name) == ("delivering", "")
