@@ -17,6 +17,7 @@ from feeds.queries.destinations import (
 from feeds.queries.feeds import Viewer, feeds_page, get_feed, visible_feeds
 from feeds.queries.groups import failed_groups
 from feeds.queries.health import SECRETS, health, troubled_first
+from feeds.queries.holds import closed_destinations
 from feeds.queries.live import Live
 from feeds.queries.mails import feed_mails
 from feeds.queries.mappings import (
@@ -46,6 +47,7 @@ __all__ = [
     "aliases_page",
     "as_entered",
     "chart",
+    "closed_destinations",
     "deeds_of_destination",
     "deeds_of_feed",
     "deeds_of_mapping",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feeds.models import TRIAL_ROWS, Feed, FeedStatus, Row
+from feeds.models import TRIAL_ROWS, Feed, FeedStatus, Row, RowOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,12 @@ class Trial:
 
     rows: Sequence[Row]
     waiting: int
+
+    @property
+    def mostly_fails(self) -> bool:
+        """The rest would fare no better."""
+        failed = sum(row.outcome == RowOutcome.FAILED for row in self.rows)
+        return bool(failed) and 2 * failed >= len(self.rows)
 
 
 def trial(feed: Feed) -> Trial | None:

@@ -64,6 +64,14 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
+def roughly(seconds: float) -> str:
+    """As `duration`, of what nobody can tell to the millisecond: behind the word "about"."""
+    if seconds < 1.5:
+        return "a second"
+    return f"{seconds:.0f} s" if seconds < 10 else duration(seconds)
+
+
+@register.filter
 def moment(value: datetime | None) -> SafeString | str:
     """A point in time, in UTC; the page's script shows it in the reader's own zone."""
     if value is None:

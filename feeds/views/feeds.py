@@ -36,7 +36,8 @@ def home(request: HttpRequest) -> HttpResponse:
 def list_feeds(request: SignedIn) -> HttpResponse:
     search, status = text_of(request.GET, "q"), request.GET.get("status", "")
     page = queries.feeds_page(request.user, search=search, status=status, place=place_of(request))
-    context = {"page": page, "search": search, "status": status, "statuses": FeedStatus}
+    context: dict[str, object] = {"page": page, "search": search, "status": status, "statuses": FeedStatus}
+    context["closed"] = queries.closed_destinations(page.items)
     return render(request, "feeds/list.html", context)
 
 
@@ -134,7 +135,7 @@ def live(request: SignedIn, feed_id: uuid.UUID) -> HttpResponse:
     """The part of the page that moves; all that is about the feed once it has come to another stage."""
     feed = queries.get_feed(request.user, feed_id)
     if request.GET.get("stage") != feed.stage:
-        page = render(request, "feeds/_page.html", _all_of(feed, request))
+        page = render(request, "feeds/_stage.html", _all_of(feed, request))
         return retarget(reswap(page, "outerHTML"), "#feed")
     context = {"feed": feed, "live": queries.Live(feed), "chart": queries.chart(feed)}
     return render(request, "feeds/_news.html", context)

@@ -46,11 +46,19 @@
 
   // What a person has unfolded stays so when the part around it is refreshed.
   let unfolded = [];
+  let hadFocus = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
+    hadFocus = event.target.contains(document.activeElement);
     unfolded = Array.from(event.target.querySelectorAll("details[id][open]"), (details) => details.id);
   });
   document.addEventListener("htmx:afterSwap", () => {
     for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  });
+
+  // Whose button is gone with what was exchanged goes on from the beginning of the page, not of the window.
+  document.addEventListener("htmx:afterSettle", () => {
+    if (hadFocus && document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
+    hadFocus = false;
   });
 
   // Parts of a mapping come and go within the page: an answer would take the place of what is being typed.

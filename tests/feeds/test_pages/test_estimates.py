@@ -119,7 +119,7 @@ def test_a_destination_that_is_held_begins_when_it_is_not(told, destination):
     lanes.hold(destination.lane_id, until=timezone.now() + timedelta(hours=1), why="It asked for an hour.")
     sentence, hold = told(rate=10.0)
     assert sentence == "At 10/s this takes about 1 min: done around (time) if sent now."
-    assert hold == "The destination shop is held: It asked for an hour. Until (time)."
+    assert hold == "The destination shop is held. It asked for an hour. Next try: (time)."
 
 
 def test_a_destination_that_keeps_failing_is_told(told, destination):

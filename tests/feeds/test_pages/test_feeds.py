@@ -230,13 +230,13 @@ def test_giving_up_is_offered_with_its_number_only_while_something_retries(as_, 
     Delivery.objects.filter(number=2).update(status="scheduled", attempt=2, fail_count=1)
     text = browser.get(page).text
     assert "Give up now" in text
-    assert "ends 1 row that failed" in text
+    assert "ends as failed the 1 of them that has failed so far" in text
     # When somebody gives up, twice
     url = reverse("feeds:give_up", args=[delivering.id])
     assert "can be retried at any time" in browser.post(url, follow=True).text
     assert "being given up already" in browser.post(url, follow=True).text
     # Then the page tells how far that is, and who asked for it
-    assert "0 rows so far, up to row 0 of 3" in browser.get(page).text
+    assert "What still retries is being given up." in browser.get(page).text
     deed = delivering.deeds.get()
     assert (deed.user, deed.what, deed.detail) == (owner, "gave up", "what was still retried")
     Errand.objects.update(moved=1, ended_at=timezone.now())

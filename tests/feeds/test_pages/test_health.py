@@ -60,7 +60,7 @@ def test_a_hold_is_told_with_its_end_and_its_reason(page, destination):
     until = sql.database_now() + timedelta(minutes=5)
     lane(destination, held_until=until, held_for="The third party answered 429.")
     assert f'Held until <time datetime="{until.isoformat()}"' in page()
-    assert ": The third party answered 429." in page()
+    assert ". The third party answered 429." in page()
     lane(destination, held_until=sql.database_now() - timedelta(seconds=1))
     assert "Held until" not in page()
 
@@ -152,3 +152,15 @@ def test_many_destinations_are_read_in_as_many_queries_as_few_and_without_their_
         assert {seen.feed for each in found for seen in each.errors} == {feed}
     assert len(found) == 31
     assert not [query for query in asked.captured_queries if "headers" in query["sql"]]
+
+
+@pytest.mark.parametrize(
+    "closed", [{"paused": True}, {"held_until": timezone.now() + timedelta(hours=1)}, {}]
+)
+def test_the_list_tells_which_feeds_wait_for_their_destination(as_, owner, delivering, destination, closed):
+    lane(destination, **closed)
+    waits = f"waits for {destination.name}"
+    assert (waits in as_(owner).get(reverse("feeds:list")).text) == bool(closed)
+
+    Feed.objects.filter(id=delivering.id).update(status=FeedStatus.COMPLETED)
+    assert waits not in as_(owner).get(reverse("feeds:list")).text

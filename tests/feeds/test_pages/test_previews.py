@@ -20,7 +20,7 @@ def test_a_ready_feed_shows_what_was_read_and_the_first_requests_without_secrets
     change_destination(destination.id, rate=2.0)
     feed = make_feed()
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
-    for expected in ("UTF-8", "comma", "Lamp", "https://shop.example/products", "X-Key", "about 1.5 s"):
+    for expected in ("UTF-8", "comma", "Lamp", "https://shop.example/products", "X-Key", "about 2 s"):
         assert expected in page
     assert "very-secret" not in page
     assert "&quot;price&quot;: &quot;10.50&quot;" in page

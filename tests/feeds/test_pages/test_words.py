@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.templatetags.pages import ago, pretty, said
+from feeds.templatetags.pages import ago, pretty, roughly, said
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -60,3 +60,11 @@ def test_an_error_is_told_as_what_a_person_must_know_and_who_says_so(
 def test_a_moment_ago_is_now(seconds: float, told: str) -> None:
     now = datetime(2026, 1, 2, 12, tzinfo=UTC)
     assert ago(now - timedelta(seconds=seconds), now) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.099, "a second"), (1.4, "a second"), (7.6, "8 s"), (59.6, "1 min"), (5400, "1 h 30 min")],
+)
+def test_what_is_estimated_is_told_in_round_numbers(seconds: float, told: str) -> None:
+    assert roughly(seconds) == told

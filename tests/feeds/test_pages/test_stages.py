@@ -1,0 +1,44 @@
+"""What a feed's page says as the feed comes from one stage to the next."""
+
+import pytest
+from django.urls import reverse
+
+from feeds.models import FeedStatus, Row, RowOutcome
+
+pytestmark = pytest.mark.django_db
+
+
+def test_what_was_said_of_the_sending_goes_once_it_is_over(as_, owner, make_feed):
+    for status, gone in ((FeedStatus.DELIVERING, 0), (FeedStatus.COMPLETED, 1)):
+        feed = make_feed(status, pending=0, succeeded=3)
+        answer = as_(owner).get(reverse("feeds:live", args=[feed.id]), {"stage": "checking-0"}).text
+        assert '<div id="said" hx-swap-oob="innerHTML">' in answer
+        assert answer.count('<div id="messages" hx-swap-oob="innerHTML"></div>') == gone
+
+
+@pytest.mark.parametrize(("failed", "warned"), [(4, False), (5, True), (10, True)])
+def test_a_trial_most_of_which_failed_says_that_the_rest_would_fail_too(
+    as_, owner, make_feed, failed, warned
+):
+    feed = make_feed(
+        FeedStatus.DELIVERING,
+        total=25,
+        pending=15,
+        created=10,
+        tried=10,
+        trial=True,
+        failed=failed,
+        succeeded=10 - failed,
+    )
+    Row.objects.bulk_create(
+        Row(
+            feed_id=feed.id,
+            number=n,
+            line=n + 1,
+            cells='["a"]',
+            outcome=RowOutcome.FAILED if n <= failed else RowOutcome.SUCCEEDED,
+        )
+        for n in range(1, 11)
+    )
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert ("will most likely fail for the same reason" in page) == warned
