@@ -42,10 +42,12 @@ class Sample:
 
 
 class Choice:
-    """What a person shows a mapping on: what was pasted; else the feed that was chosen, or the newest one."""
+    """What a person shows a mapping on: what was pasted; else the feed that was chosen, or the newest one,
+    of an existing mapping the newest that is sent with it."""
 
-    def __init__(self, user: Viewer, *, feed: str = "", pasted: str = "") -> None:
+    def __init__(self, user: Viewer, *, feed: str = "", pasted: str = "", mapping: str = "") -> None:
         self.pasted = pasted
+        self._mapping = mapping
         self._user = user
         self._feed = feed
 
@@ -53,8 +55,9 @@ class Choice:
     def feeds(self) -> Sequence[Feed]:
         """The newest feeds with rows, to choose from, and the one that was chosen."""
         newest = visible_feeds(self._user).filter(total__gt=0).order_by("-id")[:FEEDS_OFFERED]
-        chosen = self._chosen
-        return [*([chosen] if chosen else []), *(feed for feed in newest if feed != chosen)]
+        if chosen := self._chosen:
+            return [chosen, *(feed for feed in newest if feed != chosen)]
+        return sorted(newest, key=lambda feed: not self._mapping or feed.mapping_base != self._mapping)
 
     @cached_property
     def _chosen(self) -> Feed | None:

@@ -34,6 +34,7 @@ LONG_LINES, LONG = 24, 1500
 SHOWN_LINES, SHOWN = 16, 900
 LONG_ADDRESS = 34  # characters that have room beside the method in a third of a page
 
+_JOINTS = re.compile(r"(?<=[_-])(?=\w)|(?=\.\w)")
 _SLASH = re.compile(r"(?<![:/])/(?!/)")
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -137,6 +138,12 @@ def breakable(address: str) -> SafeString:
     if len(address) < LONG_ADDRESS:
         return escape(address)
     return mark_safe(_SLASH.sub("/<wbr>", escape(address)))  # noqa: S308
+
+
+@register.filter
+def in_joints(name: str) -> SafeString:
+    """The name of a file, broken over lines where its parts join rather than in the middle of one."""
+    return mark_safe(_JOINTS.sub("<wbr>", escape(name)))  # noqa: S308
 
 
 @register.filter

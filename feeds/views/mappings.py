@@ -72,12 +72,12 @@ def change(request: SignedIn, name: str) -> HttpResponse:
         "aliases": queries.aliases_page(name, place_of(request, "aliases")),
         "deeds": queries.deeds_of_mapping(name, place_of(request, "deeds")),
     }
-    return _edit(request, editor, _choice(request), name=name, newest=str(newest), **known)
+    return _edit(request, editor, _choice(request, name), name=name, newest=str(newest), **known)
 
 
-def _choice(request: SignedIn) -> queries.Choice:
+def _choice(request: SignedIn, name: str = "") -> queries.Choice:
     feed = request.POST.get("feed") or request.GET.get("feed", "")
-    return queries.Choice(request.user, feed=feed, pasted=request.POST.get("pasted", ""))
+    return queries.Choice(request.user, feed=feed, pasted=request.POST.get("pasted", ""), mapping=name)
 
 
 def _edit(

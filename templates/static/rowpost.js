@@ -48,8 +48,9 @@
   let unfolded = [];
   let hadFocus = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
-    hadFocus = event.target.contains(document.activeElement);
-    unfolded = Array.from(event.target.querySelectorAll("details[id][open]"), (details) => details.id);
+    const going = event.detail.target;
+    hadFocus = going.contains(document.activeElement);
+    unfolded = Array.from(going.querySelectorAll("details[id][open]"), (details) => details.id);
   });
   document.addEventListener("htmx:afterSwap", () => {
     for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");

@@ -87,3 +87,18 @@ def test_a_cancelled_feed_keeps_what_arrived_and_gives_the_rest_back_as_a_file(
     with page.expect_download() as download:
         page.get_by_role("link", name=re.compile(r"Not processed \d")).click()
     assert len(Path(download.value.path()).read_text().splitlines()) == 1 + cancelled
+
+
+def test_who_sits_on_a_button_that_goes_is_told_what_came_and_goes_on_in_the_page(
+    page: Page, third_party: RunningThirdParty, tmp_path: Path
+) -> None:
+    third_party.behave("shop", ms=SLOW)
+    sign_in(page, "olga")
+    upload(page, write_feed(tmp_path / "watched.csv", 6))
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_text("Sending has begun.")).to_be_visible()
+    page.get_by_role("button", name="Pause").focus()
+
+    expect(page.locator("#said")).to_have_text("Done. Every row has arrived.")
+    expect(page.locator("#main")).to_be_focused()
+    expect(page.get_by_text("Sending has begun.")).to_have_count(0)

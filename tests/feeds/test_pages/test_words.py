@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.templatetags.pages import ago, pretty, roughly, said
+from feeds.templatetags.pages import ago, in_joints, pretty, roughly, said
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -68,3 +68,15 @@ def test_a_moment_ago_is_now(seconds: float, told: str) -> None:
 )
 def test_what_is_estimated_is_told_in_round_numbers(seconds: float, told: str) -> None:
     assert roughly(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("products.csv", "products<wbr>.csv"),
+        ("2024_stock-list.v2.csv", "2024_<wbr>stock-<wbr>list<wbr>.v2<wbr>.csv"),
+        ("<b>_'a'.csv", "&lt;b&gt;_&#x27;a&#x27;<wbr>.csv"),
+    ],
+)
+def test_the_name_of_a_file_is_broken_where_its_parts_join(name: str, told: str) -> None:
+    assert in_joints(name) == told
