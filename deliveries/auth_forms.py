@@ -6,6 +6,7 @@ from django import forms
 
 from deliveries.addresses import problem_with_url, same_origin
 from deliveries.authentication import FIELDS, Auth, problem_with
+from deliveries.shown_urls import entered_url, shown_url
 
 KEPT = "A value is stored. Leave this empty to keep it."
 # Secrets are never shown again; so they must not be had by sending them to a server of one's own either.
@@ -58,7 +59,7 @@ class AuthenticationFields(forms.Form):
         for field in FIELDS[auth]:
             value = self.stored_credentials.get(field.name, "")
             if not field.secret:
-                self.initial[field.name] = value
+                self.initial[field.name] = shown_url(value) if field.name == "token_url" else value
             elif value:
                 self.fields[field.name].help_text = KEPT
 
@@ -72,6 +73,9 @@ class AuthenticationFields(forms.Form):
         if auth is None:
             return None
         entered = {field.name: _written(self.cleaned_data.get(field.name)) for field in FIELDS[auth]}
+        if problem := self._take_token_url(entered, same_auth=auth == self.stored_auth):
+            self.add_error("token_url", problem)
+            return None
         if auth == self.stored_auth:
             moved = moved or self._token_url_moved(entered)
             for field in FIELDS[auth]:
@@ -86,6 +90,20 @@ class AuthenticationFields(forms.Form):
         if problem:
             self.add_error(place, problem)
         return entered or None
+
+    def _take_token_url(self, entered: dict[str, str], *, same_auth: bool) -> str:
+        """Puts stored values in the place of dots; returns what keeps it from that, if anything does."""
+        shown = entered.get("token_url", "")
+        before = self.stored_credentials.get("token_url", "") if same_auth else ""
+        try:
+            url = entered_url(shown, before)
+        except LookupError as exc:
+            return f"No value is stored for {exc.args[0]}; enter it."
+        if url != shown and not problem_with_url(url) and not same_origin(url, before):
+            return f"{ELSEWHERE} enter the values that are dots again."
+        if url:
+            entered["token_url"] = url
+        return ""
 
     def _token_url_moved(self, entered: dict[str, str]) -> bool:
         url, before = entered.get("token_url", ""), self.stored_credentials.get("token_url", "")

@@ -54,6 +54,7 @@ def _of_credentials(auth: str, known: Credentials) -> Iterator[str]:
             yield _encoded(user, known.get("password", ""))
         case Auth.OAUTH2, {"client_id": client, "client_secret": secret}:
             yield _encoded(quote_plus(client), quote_plus(secret))
+            yield from url_secrets(known.get("token_url", ""))
 
 
 def _encoded(user: str, password: str) -> str:

@@ -3,6 +3,8 @@
 import pytest
 from django.urls import reverse
 
+from deliveries.authentication import HIDDEN
+from deliveries.blanking import secrets_of
 from deliveries.commands import change_destination
 from deliveries.models import Destination
 from tests.feeds.test_pages.test_admin import form_of
@@ -50,6 +52,33 @@ def test_a_secret_is_stored_never_shown_and_kept_where_it_is_left_empty(
     destination.refresh_from_db()
     assert (destination.rate, destination.credentials) == (7.0, stored)
     assert "t0p-secret" not in browser.get(reverse("feeds:destination", args=[destination.id])).text
+
+
+def test_a_key_in_the_token_url_is_kept_where_its_dots_are_left_and_not_shown(
+    as_, admin, destination, address
+):
+    browser, url = as_(admin), "https://a.example/t?api_key=t0p-secret&v=1"
+    oauth2 = CHOICES[3][0] | {"token_url": url, "client_secret": "other-secret"}
+    assert browser.post(address, form_of(destination, **oauth2)).status_code == 302
+    page = browser.get(address).text
+    assert "t0p-secret" not in page
+    assert f"https://a.example/t?api_key={HIDDEN}&amp;v=1" in page
+
+    kept = oauth2 | {"token_url": f"https://a.example/t?api_key={HIDDEN}&v=2", "client_secret": ""}
+    assert browser.post(address, form_of(destination, **kept)).status_code == 302
+    destination.refresh_from_db()
+    assert destination.credentials["token_url"] == url.replace("v=1", "v=2")
+    assert "t0p-secret" in secrets_of(destination)
+
+    moved = kept | {"token_url": f"https://mine.example/?api_key={HIDDEN}", "client_secret": "x"}
+    assert (
+        "enter the values that are dots again." in browser.post(address, form_of(destination, **moved)).text
+    )
+    unknown = kept | {"token_url": f"https://a.example/?token={HIDDEN}"}
+    assert (
+        "No value is stored for token; enter it."
+        in browser.post(address, form_of(destination, **unknown)).text
+    )
 
 
 def test_another_choice_forgets_the_secrets_of_the_one_before(as_, admin, destination, address):
