@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -28,6 +28,13 @@ class DestinationAdmin(PagedByKey):
     actions = ("pause", "resume")
     readonly_fields = ("health",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With their lanes: one query for a list of them."""
+        lane = Lane.objects.filter(id=OuterRef("lane_id"))
+        told = {f"lane_{name}": Subquery(lane.values(name)) for name in ("paused", "held_for", "held_until")}
+        found: QuerySet[Any] = super().get_queryset(request).annotate(**told)
+        return found
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False  # feeds tell for ever where they were sent
 
@@ -48,15 +55,15 @@ class DestinationAdmin(PagedByKey):
 
     @admin.display(description="health")
     def health(self, destination: Destination) -> str:
-        lane = Lane.objects.filter(id=destination.lane_id).first()
-        if lane is None:
+        found: Any = destination  # with what get_queryset adds, but for one that is being entered
+        if not hasattr(found, "lane_paused"):
             return "new"
-        if lane.paused:
-            return f"paused: {lane.held_for}"
-        if destination.breaker_opened:
-            return f"failing: {lane.held_for}"
-        is_held = lane.held_until is not None and lane.held_until > timezone.now()
-        return f"held: {lane.held_for}" if is_held else "open"
+        if found.lane_paused:
+            return f"paused: {found.lane_held_for}"
+        if found.breaker_opened:
+            return f"failing: {found.lane_held_for}"
+        is_held = found.lane_held_until is not None and found.lane_held_until > timezone.now()
+        return f"held: {found.lane_held_for}" if is_held else "open"
 
     @admin.display(description="feeds")
     def feeds(self, destination: Destination) -> SafeString:

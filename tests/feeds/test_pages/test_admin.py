@@ -10,6 +10,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
+from deliveries.commands import add_destination
 from deliveries.ids import delivery_id
 from deliveries.models import Destination
 from outbox import lanes
@@ -93,6 +94,17 @@ def test_a_destination_is_held_until_its_hold_is_over(as_, admin, destination, m
     until = timezone.now() + timedelta(minutes=minutes)
     lanes.hold(destination.lane_id, until=until, why="It asked for it.")
     assert f">{told}<" in as_(admin).get(reverse("admin:deliveries_destination_changelist")).text
+
+
+def test_many_destinations_are_listed_in_as_many_queries_as_few(
+    as_, admin, destination, django_assert_max_num_queries
+):
+    for number in range(20):
+        add_destination(name=f"d{number}", url="https://shop.example")
+    browser = as_(admin)
+    with django_assert_max_num_queries(8):
+        answer = browser.get(reverse("admin:deliveries_destination_changelist"))
+    assert answer.text.count(">open<") == 21
 
 
 def test_a_delivery_is_found_by_its_id_alone(as_, admin, delivering):
