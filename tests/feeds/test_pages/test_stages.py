@@ -8,12 +8,19 @@ from feeds.models import FeedStatus, Row, RowOutcome
 pytestmark = pytest.mark.django_db
 
 
-def test_what_was_said_of_the_sending_goes_once_it_is_over(as_, owner, make_feed):
-    for status, gone in ((FeedStatus.DELIVERING, 0), (FeedStatus.COMPLETED, 1)):
-        feed = make_feed(status, pending=0, succeeded=3)
-        answer = as_(owner).get(reverse("feeds:live", args=[feed.id]), {"stage": "checking-0"}).text
-        assert '<div id="said" hx-swap-oob="innerHTML">' in answer
-        assert answer.count('<div id="messages" hx-swap-oob="innerHTML"></div>') == gone
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (FeedStatus.DELIVERING, "products.csv is delivering."),
+        (FeedStatus.COMPLETED, "products.csv is completed: 3 arrived, 0 failed."),
+    ],
+)
+def test_who_listens_is_told_to_which_stage_a_feed_came(as_, owner, make_feed, status, told):
+    feed = make_feed(status, pending=0, succeeded=3)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert '<p class="sr" id="said" role="status"></p>' in page
+    answer = as_(owner).get(reverse("feeds:live", args=[feed.id]), {"stage": "checking-0"}).text
+    assert f'<div id="said" hx-swap-oob="innerHTML">{told}</div>' in answer
 
 
 @pytest.mark.parametrize(("failed", "warned"), [(4, False), (5, True), (10, True)])
