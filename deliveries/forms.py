@@ -13,7 +13,7 @@ from deliveries.addresses import problem_with_url, same_origin
 from deliveries.answers import STATUS_MEANINGS
 from deliveries.auth_forms import ELSEWHERE, AuthenticationFields
 from deliveries.authentication import HIDDEN as MASK
-from deliveries.commands import add_destination, change_destination
+from deliveries.commands import BOUNDS, add_destination, change_destination, problem_with_bounds
 from deliveries.models import Destination
 from deliveries.shown_urls import entered_url
 from deliveries.signing import problem_with_secret
@@ -160,6 +160,9 @@ class DestinationForm(AuthenticationFields, _ModelForm):
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
+        for name in BOUNDS:
+            if problem := problem_with_bounds(name, values.get(name)):
+                self.add_error(name, problem)
         values["credentials"] = self.clean_credentials(values.get("headers") or {}, moved=self._is_moved)
         return values
 

@@ -10,17 +10,20 @@ from deliveries.commands.deliveries import (
     revise_delivery,
 )
 from deliveries.commands.destinations import (
+    BOUNDS,
     EXECUTE,
     add_destination,
     change_destination,
     get_destination,
     pause_destination,
+    problem_with_bounds,
     resume_destination,
     tell_breaker,
 )
 from deliveries.commands.groups import drain_group, open_group, pause_group, resume_group
 
 __all__ = [
+    "BOUNDS",
     "EXECUTE",
     "Parcel",
     "add_destination",
@@ -34,6 +37,7 @@ __all__ = [
     "open_group",
     "pause_destination",
     "pause_group",
+    "problem_with_bounds",
     "reopen_deliveries",
     "resume_destination",
     "resume_group",

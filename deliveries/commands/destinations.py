@@ -66,12 +66,18 @@ def _act_limit(destination: Destination) -> float:
 
 # Beyond these a time is too far away to be a date, or is none.
 _YEAR = 365 * 86_400.0  # seconds
-_BOUNDS = {
+BOUNDS = {
     "rate": (1 / 86_400, 1e6, "The rate is a number of requests a second, from one a day to a million."),
     "retry_first": (0.0, _YEAR, "The first wait is a number of seconds, from 0 to a year."),
     "retry_factor": (0.0, 1000.0, "The factor of each further wait is a number from 0 to 1000."),
     "retry_cap": (0.0, _YEAR, "The longest wait is a number of seconds, from 0 to a year."),
 }
+
+
+def problem_with_bounds(name: str, value: float | None) -> str:
+    """Why a number cannot be one of BOUNDS; "" if nothing keeps it from that."""
+    least, most, sentence = BOUNDS[name]
+    return "" if value is None or least <= value <= most else sentence
 
 
 def _check(destination: Destination) -> None:
@@ -86,10 +92,9 @@ def _check(destination: Destination) -> None:
         field, messages = next(iter(exc.message_dict.items()))
         place = "" if field == "__all__" else f"{field}: "
         raise BadDestination(f"{place}{messages[0]}") from exc
-    for name, (least, most, sentence) in _BOUNDS.items():
-        value = getattr(destination, name)
-        if value is not None and not least <= value <= most:
-            raise BadDestination(sentence)
+    for name in BOUNDS:
+        if problem := problem_with_bounds(name, getattr(destination, name)):
+            raise BadDestination(problem)
     _, problem = problem_with(destination.auth, destination.credentials or {}, destination.headers)
     if problem:
         raise BadDestination(problem)

@@ -65,6 +65,8 @@ def test_a_destination_made_in_the_admin_has_a_lane(as_, admin, destination):
     [
         {"url": "ftp://x"},
         {"rate": "0"},
+        {"rate": "1e-12"},
+        {"retry_cap": "1e300"},
         {"headers": "no colon"},
         {"headers": "X-New: ••••••••"},
         {"statuses": '{"404": "maybe"}'},
