@@ -121,15 +121,20 @@ class UploadForm(forms.Form):
         self._user = user
 
     def propose(self, *, destination: str, mapping: str) -> None:
-        """Those that a person came from, by their names."""
+        """Those that a person came from, by their names; else the destination of their last feed."""
         among: list[tuple[str, str, QuerySet[Any]]] = [
-            ("destination", destination, queries.visible_destinations(self._user)),
+            ("destination", destination or self._last_used(), queries.visible_destinations(self._user)),
             ("mapping", mapping, queries.newest_mappings()),
         ]
         for field, name, choices in among:
             key = choices.filter(name=name).values_list("pk", flat=True).first() if name else None
             if key is not None:
                 self.initial[field] = name if self.names[field] else key
+
+    def _last_used(self) -> str:
+        """Its name. Without it the first of the list would be offered, and a hurried person send to that."""
+        theirs = Feed.objects.filter(owner_id=self._user.pk).order_by("-id")
+        return theirs.values_list("destination__name", flat=True).first() or ""
 
     @property
     def names(self) -> dict[str, bool]:

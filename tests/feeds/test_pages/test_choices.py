@@ -50,6 +50,22 @@ def test_a_few_are_a_list_and_what_a_person_came_from_is_chosen(as_, owner, dest
     assert re.findall(r"selected>([^<]+)<", page) == ["Each row as a JSON object of its columns"]
 
 
+def test_who_says_no_destination_is_offered_that_of_their_last_feed(
+    as_, owner, other, destination, make_feed
+):
+    add_destination(name="a-first", url="https://shop.example")
+    selected = re.compile(rf'value="{destination.id}" selected')
+    assert not selected.search(as_(owner).get(UPLOAD).text)
+    make_feed()
+    assert selected.search(as_(owner).get(UPLOAD).text)
+    assert not selected.search(as_(other).get(UPLOAD).text)
+    assert not selected.search(as_(owner).get(f"{UPLOAD}?destination=a-first").text)
+
+    # When they may no longer send there
+    Destination.objects.filter(id=destination.id).update(group=Group.objects.create(name="Others"))
+    assert as_(owner).get(UPLOAD).status_code == 200
+
+
 def test_among_thousands_one_is_chosen_by_its_name(as_, owner, thousands):
     browser = as_(owner)
     page = browser.get(UPLOAD).text
