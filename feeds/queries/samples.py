@@ -57,7 +57,10 @@ class Choice:
         newest = visible_feeds(self._user).filter(total__gt=0).order_by("-id")[:FEEDS_OFFERED]
         if chosen := self._chosen:
             return [chosen, *(feed for feed in newest if feed != chosen)]
-        return sorted(newest, key=lambda feed: not self._mapping or feed.mapping_base != self._mapping)
+        return sorted(newest, key=lambda feed: not self._fits(feed))
+
+    def _fits(self, feed: Feed) -> bool:
+        return bool(self._mapping) and feed.mapping_base == self._mapping and not feed.missing
 
     @cached_property
     def _chosen(self) -> Feed | None:

@@ -320,8 +320,9 @@ def test_a_mapping_that_is_written_for_a_feed_is_used_for_it_until_it_is_sent(as
 
 def test_a_mapping_is_shown_on_the_newest_feed_that_is_sent_with_it(as_, owner, make_feed):
     add_mapping(name="Products", document={"fields": {"sku": "id"}})
-    older, _, newest = (make_feed(name=name) for name in ("a.csv", "b.csv", "c.csv"))
-    Feed.objects.filter(id=older.id).update(mapping_name="Products, version 1")
+    older, lacking, newest = (make_feed(name=name) for name in ("a.csv", "b.csv", "c.csv"))
+    Feed.objects.filter(id__in=[older.id, lacking.id]).update(mapping_name="Products, version 1")
+    Feed.objects.filter(id=lacking.id).update(missing=["sku"])
     url = reverse("feeds:mapping", args=["Products"])
     assert as_(owner).get(url).context["choice"].feed == older
     assert as_(owner).get(url, {"feed": str(newest.id)}).context["choice"].feed == newest
