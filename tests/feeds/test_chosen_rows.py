@@ -1,4 +1,4 @@
-"""Rows that a person chose one by one: sent again, or cancelled, under the lock of their feed."""
+"""Rows that a person chose one by one: sent again, under the lock of their feed, or cancelled."""
 
 import threading
 import time

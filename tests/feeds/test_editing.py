@@ -65,7 +65,8 @@ def test_it_becomes_a_delivery_with_its_event_and_the_ledger_follows(send):
     assert Payload.objects.get(delivery_id=delivery.id).body == '{"sku":"A2","price":"3.00"}'
     assert published("DeliveryCreated") == created + 1
     row = Row.objects.get(feed_id=feed.id, number=2)
-    assert (row.cells, row.mended, row.outcome, row.error) == ('["A2"]', '["A2","3.00"]', "", "")
+    assert (row.cells, row.mended) == ('["A2"]', '["A2","3.00"]')
+    assert (row.outcome, row.code, row.error) == ("", "", "")
     assert feed.deeds.get(what="edited").detail == "row 2 (too_few_cells) and sent it"
 
 
@@ -110,15 +111,17 @@ def test_the_result_files_have_what_was_sent_and_the_others_stay_marked(send):
 
 
 def test_a_second_click_sends_nothing_also_after_the_row_has_failed(send):
-    feed = send(FILE)
+    neighbour, feed = send(FILE), send(FILE)
     mend(feed)
     with pytest.raises(WrongState, match="not invalid any more"):
         mend(feed)
     Delivery.objects.filter(number=2).update(status="failed")
     with pytest.raises(WrongState, match="not invalid any more"):
         mend(feed)
-    assert published("DeliveryCreated") == 2
+    assert published("DeliveryCreated") == 3
     assert feed.deeds.filter(what="edited").count() == 1
+    assert ledger(neighbour) == ("delivering", 1, 0, 2, 2)
+    assert not Row.objects.filter(feed_id=neighbour.id).exclude(mended=None).exists()
 
 
 def test_a_mended_row_that_failed_is_changed_again_as_any_other(send):
@@ -148,9 +151,12 @@ def test_what_cannot_be_sent_is_refused_and_nothing_is_changed(send, cells):
 def test_a_feed_that_is_not_sent_now_is_left_alone(send, status):
     feed = send(FILE)
     Feed.objects.filter(id=feed.id).update(status=status)
-    with pytest.raises(WrongState):
-        mend(feed)
+    Delivery.objects.update(status="failed")
+    for number, revision in ((2, NEVER_SENT), (1, 1)):
+        with pytest.raises(WrongState, match=f"The feed is {status}, and its rows cannot be sent"):
+            mend(feed, number, "A2", "3.00", revision=revision)
     assert Row.objects.get(feed_id=feed.id, number=2).invalid
+    assert Delivery.objects.get().status == "failed"
 
 
 def test_a_row_that_was_deleted_meanwhile_is_told(send):

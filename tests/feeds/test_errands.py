@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from deliveries.commands import add_destination, give_up_deliveries
 from deliveries.models import Delivery
@@ -9,8 +10,8 @@ from deliveries.sending import Sending
 from feeds import commands, errands, handlers, queries
 from feeds.errors import WrongState
 from feeds.events import RetryRequested
-from feeds.models import Errand, Feed, FeedStatus, Row
-from outbox.models import OutboxEvent
+from feeds.models import Errand, ErrandKind, FailureGroup, Feed, FeedStatus, Row
+from outbox.models import OutboxEvent, uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,6 +32,10 @@ def test_a_click_answers_at_once_and_the_handler_sends_what_failed_again(
     feed = sent(8)
     assert (feed.status, feed.failed, feed.round) == ("completed", 5, 1)
     third_party.fail()
+    Row.objects.bulk_create(  # of another feed
+        Row(feed_id=uuid7(), number=number, line=number, cells="[]", outcome="failed")
+        for number in range(1, 9)
+    )
 
     errands.retry_failed(feed.id)
     assert Delivery.objects.filter(status="failed").count() == 5
@@ -78,6 +83,38 @@ def test_a_second_click_is_told_and_sends_nothing_twice(pipeline, third_party, s
         errands.retry_failed(feed.id)
 
 
+def test_what_is_asked_for_beside_another_errand_is_done_and_the_same_twice_is_not():
+    shop = add_destination(name="shop", url="https://shop.example")
+    neighbour, feed = (
+        Feed.objects.create(
+            name="f.csv", destination=shop, lane_id=shop.lane_id, status=FeedStatus.DELIVERING, total=4,
+            failed=3, invalid=1, pending=1,
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    Errand.objects.bulk_create(Errand(feed=neighbour, kind=kind) for kind in ErrandKind)
+    for key, invalid in (("one", 0), ("two", 0), ("invalid", 1)):
+        FailureGroup.objects.create(feed=feed, key=key, code=key, count=1, invalid=invalid)
+    for group in ("one", "two", ""):
+        errands.retry_failed(feed.id, group=group)
+        with pytest.raises(WrongState, match="already"):
+            errands.retry_failed(feed.id, group=group)
+    errands.give_up(feed.id, by="olga")
+    Errand.objects.filter(kind="retry", group="").delete()
+    errands.retry_failed(feed.id)
+    assert feed.errands.count() == 4
+    # And once they have ended, all may be asked for again
+    feed.errands.update(ended_at=timezone.now())
+    for ended in feed.errands.all():
+        assert errands.retry_chunk(ended.id) is errands.give_up_chunk(ended.id, by="olga") is None
+    errands.retry_failed(feed.id)
+    errands.give_up(feed.id, by="olga")
+    feed.errands.all().delete()
+    for group in ("invalid", "none"):
+        with pytest.raises(WrongState, match="No row that failed for this reason"):
+            errands.retry_failed(feed.id, group=group)
+
+
 def test_a_retry_goes_on_where_a_dead_worker_left_it(pipeline, third_party, sent, small_chunks):
     # Given a retry of which one chunk was committed when its worker died
     third_party.fail(1, 2, 3, 4, 5, status=422)
@@ -119,11 +156,15 @@ def test_rows_of_one_reason_are_retried_alone(pipeline, third_party, sent):
     assert outcomes(feed) == {1: "succeeded", 2: "failed", 3: "succeeded", 4: "succeeded"}
 
 
-def test_a_retry_ends_when_the_feed_is_cancelled(pipeline, third_party, sent):
+@pytest.mark.parametrize("kind", ErrandKind)
+def test_an_errand_ends_when_the_feed_is_cancelled(pipeline, third_party, sent, kind):
     third_party.server.behave("shop", rows={"1": {"status": 503}, "2": {"status": 422}})
     feed = sent(3)
     assert feed.status == "delivering"
-    errands.retry_failed(feed.id)
+    if kind == ErrandKind.RETRY:
+        errands.retry_failed(feed.id)
+    else:
+        errands.give_up(feed.id, by="olga")
     commands.cancel(feed.id)
     feed = pipeline.settle(feed)
 

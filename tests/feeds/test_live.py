@@ -146,7 +146,7 @@ def test_a_hold_that_is_over_is_not_told(make):
     lane.update(held_until=now + timedelta(hours=1), held_for="It asked for an hour.")
     [wait] = Live(feed).waits
     assert (wait.sentence, wait.until) == (
-        "The destination shop is held: It asked for an hour.",
+        "The destination shop is held. It asked for an hour.",
         now + timedelta(hours=1),
     )
     lane.update(held_until=now - timedelta(seconds=1))

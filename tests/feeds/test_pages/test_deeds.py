@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 from django.utils import timezone
 
@@ -169,6 +170,15 @@ def test_what_is_done_in_the_admin_to_people_and_to_the_outbox_is_told_too(brows
     assert "anna changed the subscription t.one on T: Switched off" in page
     history = browser.get(reverse("admin:outbox_subscription_history", args=[subscription.id])).text
     assert "Switched off." in history
+
+
+def test_what_is_a_deed_anyway_is_not_told_a_second_time_by_the_admins_log(admin, destination, delivering):
+    for thing in (destination, delivering):
+        kind = ContentType.objects.get_for_model(thing)
+        LogEntry.objects.create(
+            user=admin, content_type=kind, object_id=thing.pk, object_repr=str(thing), action_flag=CHANGE
+        )
+    assert not queries.recent_deeds().items
 
 
 def test_a_handling_that_is_run_again_in_the_admin_has_it_in_its_history(browser, destination):

@@ -8,10 +8,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from deliveries.commands import change_destination, pause_destination
+from deliveries.commands import add_destination, change_destination, pause_destination
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Destination
-from feeds.models import FeedStatus
+from feeds.models import Feed, FeedStatus
 from outbox import lanes
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def _within(text: str, begins: str, ends: str) -> str:
 def lately(make_feed):
     """A feed that went there at 20 rows a second, each answered after half a second."""
 
-    def go(*, ago: timedelta = timedelta(minutes=5)):
+    def go(*, ago: timedelta = timedelta(minutes=5), **fields: Any):
         feed = make_feed(
             FeedStatus.COMPLETED,
             total=100,
@@ -53,6 +53,7 @@ def lately(make_feed):
             name="before.csv",
             sha256="another",
         )
+        Feed.objects.filter(id=feed.id).update(**fields)
         last = timezone.now() - ago
         Attempt.objects.bulk_create(
             Attempt(
@@ -96,14 +97,17 @@ def test_what_takes_longer_than_any_calendar_knows_is_told_too(told, make_feed, 
     ],
 )
 def test_where_no_rate_tells_it_the_last_answers_do(told, lately, limits, sentence):
+    lately(ago=timedelta(days=2))
     lately()
     assert told(**limits) == (sentence, "")
 
 
-@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("known", ["nothing", "long ago", "elsewhere"])
 def test_where_nothing_went_lately_no_time_is_told(told, lately, known):
-    if known:
+    if known == "long ago":
         lately(ago=timedelta(days=2))
+    elif known == "elsewhere":
+        lately(destination=add_destination(name="elsewhere", url="https://shop.example"))
     assert told() == ("No limit is set for shop, so it goes as fast as it answers.", "")
     assert told(concurrency=2) == ("2 requests go at once, as fast as shop answers.", "")
 

@@ -40,6 +40,20 @@ def test_failed_rows_are_grouped_by_what_they_have_in_common(as_, owner, deliver
     assert "SKU … is &lt;b&gt;unknown" in page
 
 
+def test_only_groups_with_a_row_that_was_sent_are_retried_and_the_small_ones_are_told_by_their_number(
+    delivering,
+):
+    groups = queries.failed_groups(delivering)
+    assert [(group.count, group.can_retry) for group in groups.items] == [(1, True), (1, False)]
+    assert groups.ungrouped == 0
+    FailureGroup.objects.bulk_create(
+        FailureGroup(feed=delivering, key=f"more-{number}", count=3) for number in range(12)
+    )
+    groups = queries.failed_groups(delivering)
+    assert ([group.count for group in groups.items], groups.more) == ([3] * 12, 2)
+    assert queries.failed_groups(delivering, whole=True).more == 0
+
+
 def run_errand(errand):
     while step := errands.retry_chunk(errand.id):
         with transaction.atomic():

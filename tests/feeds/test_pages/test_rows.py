@@ -7,6 +7,7 @@ from django.urls import reverse
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery, Payload
 from feeds.models import Feed, Row
+from feeds.queries import rows_page
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,17 @@ def test_a_search_that_takes_long_stops_after_a_stretch_and_offers_to_go_on(
     assert "Search on" not in page
     monkeypatch.setattr("outbox.paging.PATIENCE", 60.0)
     assert "too_few_cells" in as_(owner).get(url, {"show": "invalid"}).text
+
+
+def test_a_search_goes_back_stretch_by_stretch_too(delivering, monkeypatch):
+    monkeypatch.setattr("feeds.queries.rows.STRETCH", 1)
+    monkeypatch.setattr("outbox.paging.PATIENCE", -1.0)
+    page, places = rows_page(delivering, show="succeeded", place="before:4"), []
+    while page.previous and not page.items:
+        places.append(page.previous)
+        page = rows_page(delivering, show="succeeded", place=page.previous)
+    assert places == ["before:3", "before:2"]
+    assert [row.number for row in page.items] == [1]
 
 
 def test_what_a_feed_has_none_of_is_not_searched_for(as_, owner, delivering, django_assert_max_num_queries):
