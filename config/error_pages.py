@@ -74,10 +74,11 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Called while the exception is being handled."""
     error = sys.exc_info()[1]
     if isinstance(error, OperationalError | InterfaceError):
+        done = getattr(error, "__notes__", ())  # the view says so, where that is less or more than nothing
         return page(
             503,
             "The database cannot be used right now",
-            "What you just asked for was not done, and nothing was half-written.",
+            *(done or ["What you just asked for was not done, and nothing was half-written."]),
             "Feeds that were accepted are safe and go on by themselves. Try again in a minute.",
         )
     if isinstance(error, OSError) and error.errno in _FULL:

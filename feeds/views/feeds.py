@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.contrib import messages
 from django.contrib.staticfiles.finders import find
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -49,6 +49,11 @@ def upload(request: SignedIn) -> HttpResponse:
             feeds.extend(form.create_feeds(owner_id=request.user.pk))
         except OSError as exc:
             form.add_error(None, _not_stored(exc, feeds))
+        except (OperationalError, InterfaceError) as exc:
+            if feeds:  # the page of the error tells what of the request was done for all that
+                then = "Look at the list of feeds once it is back, and upload what is missing there."
+                exc.add_note(f"{_uploaded(feeds)} {then}")
+            raise
         else:
             return _after_upload(request, feeds)
     form.propose(destination=text_of(request.GET, "destination"), mapping=text_of(request.GET, "mapping"))
@@ -91,11 +96,14 @@ def _not_stored(error: OSError, stored: list[Feed]) -> str:
             f"The file could not be stored ({why}). Nothing of it was kept and nothing is sent. "
             f"Ask an admin to make room, then upload it again."
         )
-    names = ", ".join(feed.name for feed in stored)
     return (
-        f"These are uploaded: {names}. What follows them could not be stored ({why}), and nothing of it was "
+        f"{_uploaded(stored)} What follows them could not be stored ({why}), and nothing of it was "
         f"kept. Ask an admin to make room, then upload only the rest again."
     )
+
+
+def _uploaded(feeds: list[Feed]) -> str:
+    return f"These are uploaded: {', '.join(feed.name for feed in feeds)}."
 
 
 def _after_upload(request: SignedIn, feeds: list[Feed]) -> HttpResponse:

@@ -144,6 +144,25 @@ def test_a_full_disk_is_told_in_the_form_and_nothing_is_half_written(
     assert not stored_files(settings)
 
 
+def test_of_several_files_those_that_were_stored_before_the_database_was_away_are_named(
+    as_, owner, destination, monkeypatch
+):
+    def away_after_the_first(content, path, plain=commands._store):
+        if Feed.objects.exists():
+            raise OperationalError("server closed the connection unexpectedly")
+        return plain(content, path)
+
+    monkeypatch.setattr(commands, "_store", away_after_the_first)
+    browser = as_(owner)
+    browser.raise_request_exception = False
+    answer = upload(browser, destination, csv_file("a.csv"), csv_file("b.csv"))
+
+    assert answer.status_code == 503
+    assert "These are uploaded: a.csv. Look at the list of feeds once it is back" in answer.text
+    assert "was not done" not in answer.text
+    assert [feed.name for feed in Feed.objects.all()] == ["a.csv"]
+
+
 def test_of_several_files_those_that_were_stored_before_the_disk_was_full_are_named(
     as_, owner, destination, monkeypatch
 ):
