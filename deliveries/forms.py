@@ -77,14 +77,21 @@ else:
     _ModelForm = forms.ModelForm  # not subscriptable when it runs
 
 
+# What is said beside a field of a destination that is there already.
+KEEPING = {
+    "url": "Values of parameters such as api_key or token are not shown again; leave the dots to keep one.",
+    "headers": "Leave the dots to keep one, remove the line to remove it.",
+    "signing_secret": "Empty keeps what is stored.",
+}
+
+
 class DestinationForm(AuthenticationFields, _ModelForm):
     """A destination, with its lane kept in step by the commands that it is stored with."""
 
     method = forms.ChoiceField(choices=[(method, method) for method in METHODS], initial="POST")
     headers = HeadersField(
         required=False,
-        help_text="One header on a line. Values are stored encrypted and never shown again; "
-        "leave the dots to keep one, remove the line to remove it.",
+        help_text="One header on a line. Values are stored encrypted and never shown again.",
     )
     success_value = forms.CharField(
         required=False,
@@ -100,7 +107,7 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         required=False,
         strip=True,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="whsec_… Requests are then signed (Standard Webhooks). Empty keeps what is stored.",
+        help_text="whsec_… Requests are then signed (Standard Webhooks).",
     )
     remove_signing_secret = forms.BooleanField(required=False, label="Sign no more")
     group = forms.ModelChoiceField(
@@ -129,8 +136,7 @@ class DestinationForm(AuthenticationFields, _ModelForm):
         }
         help_texts = {
             "name": "Letters, digits, - and _.",
-            "url": "Where each row is sent. A mapping may add a path of its own. The values of parameters "
-            "such as api_key or token are not shown again; leave the dots to keep one.",
+            "url": "Where each row is sent. A mapping may add a path of its own.",
             "rate": "Empty: as fast as it answers.",
             "concurrency": "Empty: as many as the workers have.",
             "retry_factor": "3 makes of a minute three minutes, then nine.",
@@ -149,6 +155,8 @@ class DestinationForm(AuthenticationFields, _ModelForm):
             )
         self.stored = self.instance.pk is not None
         if self.stored:
+            for name, how in KEEPING.items():
+                self.fields[name].help_text += f" {how}"
             self.initial["url"] = self.instance.shown_url
             self.initial["headers"] = self.instance.headers
             self.initial["signing_secret"] = ""

@@ -268,3 +268,12 @@ def test_the_overview_groups_parked_work_and_retries_it_once(as_, admin, deliver
 def test_admins_are_told_on_every_page_when_nothing_moves(as_, admin, owner):
     assert "no worker is running" in as_(admin).get(reverse("feeds:list")).text
     assert "no worker is running" not in as_(owner).get(reverse("feeds:list")).text
+
+
+def test_what_keeps_a_secret_is_said_only_where_one_may_be_stored(as_, admin, destination):
+    browser = as_(admin)
+    changed = browser.get(reverse("feeds:change_destination", args=[destination.id])).text
+    added = browser.get(reverse("feeds:add_destination")).text
+    for how in ("leave the dots to keep one", "remove the line to remove it", "Empty keeps what is stored"):
+        assert how in changed
+        assert how not in added

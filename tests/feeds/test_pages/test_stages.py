@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from feeds.grouping import recount
 from feeds.models import FeedStatus, Row, RowOutcome
 
 pytestmark = pytest.mark.django_db
@@ -49,3 +50,21 @@ def test_a_trial_most_of_which_failed_says_that_the_rest_would_fail_too(
     )
     page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
     assert ("will most likely fail for the same reason" in page) == warned
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "untold"),
+    [
+        (FeedStatus.COMPLETED, "Retry sends the same again.", "Nothing more is sent"),
+        (FeedStatus.CANCELLED, "Nothing more is sent of a cancelled feed.", "Retry sends"),
+    ],
+)
+def test_below_the_reasons_stands_what_can_still_be_done(as_, owner, make_feed, status, told, untold):
+    feed = make_feed(status, pending=0, succeeded=2, failed=1)
+    Row.objects.create(
+        feed_id=feed.id, number=1, line=2, cells='["a"]', outcome=RowOutcome.FAILED, error="No."
+    )
+    recount(feed.id)
+    page = as_(owner).get(reverse("feeds:feed", args=[feed.id])).text
+    assert told in page
+    assert untold not in page
