@@ -23,7 +23,10 @@ class TestStatuses:
             (429, Kind.THROTTLED),
             *[(status, Kind.REFUSED) for status in (401, 403, 410)],
             (409, Kind.CONFLICT),
-            *[(status, Kind.FAILED) for status in (101, 301, 302, 304, 400, 404, 405, 413, 422, 600, 999)],
+            *[
+                (status, Kind.FAILED)
+                for status in (101, 199, 300, 301, 302, 304, 400, 404, 405, 413, 422, 600, 999)
+            ],
         ],
     )
     def test_each_has_its_meaning(self, status: int, kind: Kind):
@@ -42,6 +45,17 @@ class TestStatuses:
         assert verdict.message == (
             "The third party answered 301: a redirect to https://b.example/, which is not followed."
         )
+
+    def test_what_was_made_has_a_place_too_and_is_no_redirect(self):
+        verdict = judge(answered(201, headers={"location": "https://b.example/7"}), PLAIN)
+
+        assert verdict.message == "The third party answered 201 Reason."
+
+    @pytest.mark.parametrize(("status", "told"), [(422, " Reason: SKU unknown."), (200, " Reason.")])
+    def test_its_own_words_are_told_where_it_did_not_succeed(self, status: int, told: str):
+        verdict = judge(answered(status, body='{"message": "SKU unknown"}'), PLAIN)
+
+        assert verdict.message == f"The third party answered {status}{told}"
 
     def test_accepted_is_not_yet_a_success_where_replies_are_awaited(self):
         assert judge(answered(202), Rule(replies=True)).kind is Kind.ACCEPTED

@@ -60,6 +60,12 @@ def test_a_short_secret_is_found_as_a_word_of_its_own_and_a_very_short_one_not()
     assert blanked("abc abcde xabc (abc) a", "abc", "a") == f"{HIDDEN} abcde xabc ({HIDDEN}) a"
 
 
+@pytest.mark.parametrize("secret", ["abc", "abcde", "abcdef", "abcdefg"])
+def test_a_secret_is_blanked_whatever_its_length(secret):
+    answer = blanks(frozenset({secret})).answer(Answer(status=500, body=f"No {secret}."))
+    assert answer.body == f"No {HIDDEN}."
+
+
 @pytest.mark.parametrize("beginning", ["top-se", "top-secre"])
 def test_a_secret_that_was_cut_with_its_text_does_not_show_its_beginning(beginning):
     text = "x" * 20 + beginning
@@ -79,6 +85,24 @@ def test_of_headers_the_parts_that_may_be_repeated_alone_are_secrets_too():
     assert "Bearer" not in of(headers={"Authorization": "Bearer top-secret"})
     assert "top-secret" in of(headers={"Authorization": "Basic YW5uYTp0b3Atc2VjcmV0"})
     assert "Basic not-base64!" in of(headers={"Authorization": "Basic not-base64!"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "secrets"),
+    [
+        (
+            {"auth": "basic", "credentials": {"user": "anna", "password": "top-secret"}},
+            {"top-secret", "YW5uYTp0b3Atc2VjcmV0"},
+        ),
+        (
+            {"auth": "oauth2", "credentials": {"client_id": "shop", "client_secret": "top secret"}},
+            {"top secret", "c2hvcDp0b3Arc2VjcmV0"},
+        ),
+        ({"headers": {"Cookie": 'session=top-secret; more="as-secret"'}}, {"top-secret", "as-secret"}),
+    ],
+)
+def test_credentials_are_secrets_as_they_were_entered_and_as_they_are_sent(fields, secrets):
+    assert secrets <= of(**fields)
 
 
 def test_a_signing_secret_is_one_with_and_without_what_it_begins_with():

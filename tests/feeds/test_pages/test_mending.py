@@ -2,6 +2,7 @@
 
 import json
 
+import orjson
 import pytest
 from django.contrib.sessions.models import Session
 from django.urls import reverse
@@ -9,7 +10,8 @@ from django.urls import reverse
 from deliveries.ids import delivery_id
 from deliveries.models import Delivery, Payload
 from feeds.models import Feed, Row
-from feeds.queries import as_entered
+from feeds.queries import as_entered, editing
+from feeds.queries.row_cells import compared
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +86,11 @@ def test_a_line_with_too_many_cells_shows_those_without_a_column(as_, owner, del
     page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 3])).text
     assert "cell 4, no column" in page
     assert "The line went on, where there is no column: <code>30</code>" in page
+    # Once it is mended, that one is not said to have been sent as it was
+    Row.objects.filter(feed_id=delivering.id, number=3).update(mended='["003","Table","30"]')
+    page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 3])).text
+    assert page.count('<span class="soft">the same</span>') == 1
+    assert page.count('<span class="soft">not sent</span>') == 1
 
 
 def test_line_breaks_that_nobody_touched_stay_as_they_were(as_, owner, delivering):
@@ -122,6 +129,39 @@ def test_a_row_that_was_misread_is_sent_only_once_its_cells_were_looked_at(
     answer = as_(owner).post(reverse("feeds:edit_row", args=[delivering.id, 3]), values)
     assert answer.status_code == (302 if certain else 422)
     assert Payload.objects.filter(delivery_id=delivery_id(delivering.id, 3)).count() == certain
+
+
+def test_each_cell_stands_beside_its_column_with_what_a_person_made_of_it(delivering):
+    row = Row.objects.get(feed_id=delivering.id, number=3)
+    row.cells, row.mended = '["003"," ","30","x"]', '["003","Table","30"]'
+    found = compared(delivering, row)
+    assert [(cell.column, cell.had, cell.now) for cell in found] == [
+        ("sku", "003", "003"),
+        ("name", " ", "Table"),
+        ("price", "30", "30"),
+        ("", "x", None),
+    ]
+    assert [cell.changed for cell in found] == [False, True, False, False]
+    assert [cell.is_blank for cell in found] == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_long"), [("x" * 60, False), ("x" * 61, True), ("a\nb", True), ("a\rb", True)]
+)
+def test_a_failed_row_is_changed_in_the_revision_that_failed_and_long_cells_in_an_area(
+    delivering, value, is_long
+):
+    Delivery.objects.filter(number=2).update(status="failed", revision=7)
+    Row.objects.filter(number=2).update(cells=orjson.dumps(["002", value]).decode())
+    found = editing(delivering, Row.objects.get(feed_id=delivering.id, number=2))
+    assert found
+    assert (found.revision, found.never_sent, found.certain) == (7, False, False)
+    assert [(entry.column, entry.value, entry.had) for entry in found.entries] == [
+        ("sku", "002", "002"),
+        ("name", value, value),
+        ("price", "", None),
+    ]
+    assert [entry.is_long for entry in found.entries] == [False, is_long, False]
 
 
 def test_only_the_cells_that_a_person_changed_are_told_twice(as_, owner, delivering):

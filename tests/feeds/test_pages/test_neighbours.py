@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from deliveries.commands import Parcel, create_deliveries
+from deliveries.commands import Parcel, add_destination, create_deliveries
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery
 from feeds import queries
@@ -30,6 +30,7 @@ def told(feed: Feed) -> dict[str, Any]:
         found[f"row {number}"] = (story.compared, story.editing, story.mended, story.state, story.moves)
         found[f"attempts {number}"] = [each.attempt.message for each in story.exchanges]
         found[f"steps {number}"] = story.timeline
+        found[f"payload {number}"] = story.payload and story.payload.body
     live = queries.Live(feed)
     return found | {
         "searched": queries.rows_page(feed, text="neighbour").items,
@@ -79,3 +80,14 @@ def test_what_other_feeds_have_is_not_told_of_this_one(delivering, trial):
     for id_ in (uuid.UUID(int=1), uuid.UUID(int=2**128 - 1)):  # of any order
         add_neighbour(feed, id_)
     assert told(feed) == before
+
+
+def test_what_was_done_with_another_destination_or_mapping_is_not_told_of_this_one(destination):
+    other = add_destination(name="other", url="https://shop.example")
+    for what, done_with in (("paused", {"destination": destination}), ("held", {"destination": other})):
+        Deed.objects.create(what=what, **done_with)
+    for what, name in (("saved", "products"), ("took back", "orders"), ("sent", "")):
+        Deed.objects.create(what=what, mapping_name=name)
+    assert [deed.what for deed in queries.deeds_of_destination(destination).items] == ["paused"]
+    assert [deed.what for deed in queries.deeds_of_mapping("products").items] == ["saved"]
+    assert not queries.deeds_of_mapping("").items

@@ -7,7 +7,7 @@ from django.urls import reverse
 from deliveries.ids import delivery_id
 from deliveries.models import Attempt, Delivery, Payload
 from feeds.models import Feed, Row
-from feeds.queries import rows_page
+from feeds.queries import row_story, rows_page
 
 pytestmark = pytest.mark.django_db
 
@@ -147,6 +147,18 @@ def test_every_attempt_shows_its_request_as_it_was_without_secrets(as_, owner, d
     assert "very-secret" not in page
 
 
+@pytest.mark.parametrize(("revision", "shown"), [(None, True), (1, True), (9, False)])
+def test_an_attempt_whose_payload_is_gone_is_shown_without_its_request(
+    as_, owner, delivering, revision, shown
+):
+    """An attempt of which no revision is known sent the one that there was."""
+    id_ = delivery_id(delivering.id, 2)
+    Attempt.objects.create(delivery_id=id_, number=1, revision=revision, outcome="failed", http_status=422)
+    assert as_(owner).get(reverse("feeds:row", args=[delivering.id, 2])).status_code == 200
+    [exchange] = row_story(delivering, 2).exchanges
+    assert (exchange.request is not None) is shown
+
+
 def test_an_invalid_row_shows_its_cells_by_number(as_, owner, delivering):
     page = as_(owner).get(reverse("feeds:row", args=[delivering.id, 3])).text
     assert "Table" in page
@@ -193,3 +205,7 @@ def test_a_row_leads_to_its_neighbours_as_far_as_there_are_any(as_, owner, deliv
         return ["Previous row" in page, "Next row" in page]
 
     assert [neighbours(number) for number in (1, 2, 3)] == [[False, True], [True, True], [True, False]]
+    stories = [row_story(delivering, number) for number in (1, 2, 3)]
+    assert [(story.before, story.after) for story in stories] == [(0, 2), (1, 3), (2, 0)]
+    delivering.import_done = False  # the third may not be there yet
+    assert [row_story(delivering, number).after for number in (1, 2)] == [2, 0]

@@ -52,6 +52,7 @@ def test_a_row_that_cannot_be_read_is_no_sample(make_feed):
 
 def test_a_test_send_begins_with_what_the_newest_feed_sent_there(make_feed, destination):
     Destination.objects.update(method="PUT")
+    make_feed(name="older.csv")
     make_feed(mapping={"fields": {"cost": "c"}}, aliases={"cost": "price"})
     make_feed(FeedStatus.CHECKING)
     request = sample_request(Destination.objects.get())
