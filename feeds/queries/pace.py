@@ -45,7 +45,7 @@ class Pace:
 class Sample:
     """How the last rows of a feed went that were tried, since it last stood still."""
 
-    rate: float  # rows a second
+    rate: float  # rows a second; 0: so few in so short a time tell of none
     last: datetime
     answer: float  # seconds that a request took, on average; 0: not known
     interval: float  # seconds, of the sample's rows on average
@@ -67,8 +67,10 @@ def sample(feed: Feed) -> Sample | None:
     if not gaps:
         return None
     seconds = max(sum(gaps), 0.01)
+    # Outcomes are recorded some dozens at once, as if they had all come in one moment.
+    tells = seconds >= SOONEST or last - first >= RECENT
     return Sample(
-        rate=step * len(gaps) / seconds,
+        rate=step * len(gaps) / seconds if tells else 0.0,
         last=known[-1],
         answer=sum(took) / len(took) if took else 0.0,
         interval=seconds / len(gaps),
@@ -104,7 +106,11 @@ def pace(feed: Feed) -> Pace | None:
     if feed.status != FeedStatus.DELIVERING or feed.trial or untried <= 0 or feed.tried < 2:
         return None
     found, now = sample(feed), timezone.now()
-    if found is None or (now - found.last).total_seconds() > max(STALE, SLOWER * found.interval):
+    if (
+        found is None
+        or not found.rate
+        or (now - found.last).total_seconds() > max(STALE, SLOWER * found.interval)
+    ):
         return None
     rate = min(found.rate, feed.destination.rate or found.rate)
     left = min(max(SOONEST, untried / rate), FARTHEST)
@@ -112,8 +118,8 @@ def pace(feed: Feed) -> Pace | None:
 
 
 def _gaps(feed: Feed, times: Sequence[datetime]) -> list[float]:
-    """Seconds from each attempt to the next, without those in which we stood still ourselves: a pause, or a
-    restart. What a third party held up belongs to its pace."""
+    """Seconds from each attempt to the next, without those in which we stood still ourselves: a restart, a
+    pause, a trial that waited for its yes. What a third party held up belongs to its pace."""
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
     if max(gaps) < max(LULL, SLOWER * median(gaps)):
         return gaps
@@ -127,7 +133,7 @@ def _gaps(feed: Feed, times: Sequence[datetime]) -> list[float]:
 
 def _resumed_since(feed: Feed, since: datetime) -> list[datetime]:
     theirs = Deed.objects.filter(Q(feed=feed) | Q(destination=feed.destination_id))
-    return list(theirs.filter(what="resumed", at__gt=since).values_list("at", flat=True))
+    return list(theirs.filter(what__in=["resumed", "sent"], at__gt=since).values_list("at", flat=True))
 
 
 @dataclass(frozen=True, slots=True)

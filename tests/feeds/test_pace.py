@@ -102,16 +102,18 @@ def test_what_we_stood_still_ourselves_is_no_part_of_the_pace(interrupted, admin
     assert alone
     assert alone.rate < 1.6
     began = timezone.now() - timedelta(seconds=31)
-    # When our processes were started at its end, or somebody resumed the feed or its destination then
-    deeds = {"feed": interrupted}, {"destination": interrupted.destination}
-    for deed in (None, *deeds):
+    # When our processes were started at its end, or somebody resumed the feed or its destination then, or
+    # sent the rest after a trial
+    feed, destination = {"feed": interrupted}, {"destination": interrupted.destination}
+    resumed = {"what": "resumed"}
+    for deed in (None, feed | resumed, destination | resumed, feed | {"what": "sent"}):
         Heartbeat.objects.all().delete()
         Deed.objects.all().delete()
         if deed is None:
             heartbeats.beat("worker", kind="worker")
             Heartbeat.objects.update(started_at=began)
         else:
-            note = Deed.objects.create(what="resumed", user=admin_user, **deed)
+            note = Deed.objects.create(user=admin_user, **deed)
             Deed.objects.filter(id=note.id).update(at=began)
         # Then it does not count
         found = pace(interrupted)
@@ -211,6 +213,14 @@ def test_the_rate_is_that_of_first_attempts_and_of_the_last_rows(make):
     found = pace(feed)
     assert found
     assert found.rate == pytest.approx(2.0, rel=0.05)
+
+
+def test_some_rows_that_were_recorded_at_once_tell_of_no_pace(make, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.EVERY", timedelta(milliseconds=1))
+    assert pace(make(100, total=1000)) is None
+    found = pace(make(500, total=1000))
+    assert found
+    assert found.rate == pytest.approx(1000, rel=0.05)
 
 
 def test_less_than_a_second_is_not_promised(make):
