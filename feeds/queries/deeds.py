@@ -16,6 +16,7 @@ from feeds.models import Deed, Doer, Feed
 from outbox.paging import Order, Page, read
 
 DEEDS_A_PAGE = 20
+_TOP = 10**18 - 1  # above every id, and of no more digits than a place may have
 # What people do with these in the admin is a deed too, and told as one.
 HAVE_DEEDS = ("feeds", "deliveries")
 _VERBS = {ADDITION: "added", CHANGE: "changed"}
@@ -81,7 +82,7 @@ def recent_deeds(place: str = "") -> DonePage:
     direction, _, keys = place.partition(":")
     cut = [int(key) for key in keys.split(":") if key.isdecimal() and len(key) < 19]
     if direction not in ("after", "before") or len(cut) != 2:
-        direction, cut = "", [2**63 - 1, 2**63 - 1]
+        direction, cut = "", [_TOP, _TOP]
     backwards = direction == "before"
     found = _merged(cut, backwards)
     if backwards and not found:

@@ -225,6 +225,19 @@ def test_the_newest_deeds_are_read_in_two_queries_without_any_secret(
     assert "headers" not in asked.captured_queries[0]["sql"]
 
 
+def test_all_deeds_read_the_same_there_and_back(destination):
+    for number in range(45):
+        note_deed(destination_id=destination.id, what="changed", detail=f"x{number}")
+    there = [queries.recent_deeds()]
+    while there[-1].next:
+        there.append(queries.recent_deeds(there[-1].next))
+    assert [len(page.items) for page in there] == [20, 20, 5]
+    back = queries.recent_deeds(there[-1].previous)
+    assert back.items == there[1].items
+    assert queries.recent_deeds(back.next).items == there[2].items
+    assert queries.recent_deeds(back.previous).items == there[0].items
+
+
 def test_a_row_of_a_cancelled_feed_is_not_sent_again_in_the_admin_and_the_reason_is_told(browser, delivering):
     Delivery.objects.update(status="failed")
     type(delivering).objects.update(status=FeedStatus.CANCELLED)

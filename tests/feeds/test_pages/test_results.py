@@ -169,6 +169,12 @@ def test_failed_rows_that_are_in_no_group_yet_are_counted_as_such(delivering):
     assert queries.failed_groups(delivering) == Groups([], 0, 2)
 
 
+def test_a_feed_whose_file_is_gone_still_gives_what_the_database_has(as_, owner, delivering):
+    Feed.objects.filter(id=delivering.id).update(import_done=False)
+    delivering.source_path.unlink()
+    assert [row["sku"] for row in download(as_(owner), delivering, "failed")] == ["002", "003"]
+
+
 def test_there_is_no_fourth_result_file(as_, owner, delivering):
     for name in ("feeds:results", "feeds:results_xlsx"):
         assert as_(owner).get(reverse(name, args=[delivering.id, "all"])).status_code == 404
