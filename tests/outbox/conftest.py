@@ -13,8 +13,9 @@ from celery import current_app
 from django.db import connections, transaction
 
 from outbox import heartbeats, registry, relay, running, sql, subscriptions
+from outbox.effects import EffectBatch
 from outbox.events import Event
-from outbox.models import Error, Handling, Heartbeat, Lane, Lease, Subscription
+from outbox.models import Error, Handling, Heartbeat, Kind, Lane, Lease, Subscription
 from outbox.publishing import publish
 
 
@@ -115,6 +116,43 @@ def add_handler(db: None) -> Iterator[Callable[..., Callable[..., Any]]]:
 
     with no_other_handlers():
         yield add
+
+
+class Acts(EffectBatch[Noted, str]):
+    """Acts whose ways a test sets on a subclass."""
+
+    slow = 0.0
+    acted: list[str]
+    recorded: list[list[str]]
+
+    def load(self, events):
+        pass
+
+    def is_wanted(self, event):
+        return event.text != "unwanted"
+
+    def act(self, event):
+        self.acted.append(event.text)
+        if self.slow:
+            time.sleep(self.slow)
+        if event.text == "bad":
+            raise ValueError("no")
+        return event.text
+
+    def record(self, acts):
+        for event, result in acts:
+            Error.objects.create(handler="did", exception=result, place=str(event.id))
+        self.recorded.append([result for _, result in acts])
+
+
+@pytest.fixture
+def add_acts(add_handler):
+    def add(base: type = Acts, *, batch: int = 200, slots: int = 8, **ways: Any) -> Any:
+        kind = type("Tested", (base,), {"acted": [], "recorded": [], **ways})
+        add_handler("t.acts", kind=Kind.EFFECT, batch=batch, slots=slots, in_lane=True)(kind)
+        return kind
+
+    return add
 
 
 def crew(*, concurrency: int = 8, processes: int = 2, name: str = "test") -> None:
