@@ -19,6 +19,7 @@ from feeds import durable
 from feeds.deeds import UPLOADED, note_deed
 from feeds.errors import DuplicateFile, FeedError, MappingChanged, WrongState
 from feeds.events import FeedCancelled, FeedCompleted, FeedCorrected, FeedCreated, FeedReleased
+from feeds.judging import bound_mapping
 from feeds.mapping import Mapping as ParsedMapping
 from feeds.mapping import MappingError
 from feeds.models import TRIAL_ROWS, Doer, Feed, FeedStatus, Mapping
@@ -204,6 +205,7 @@ def release(feed_id: uuid.UUID) -> None:
     """A checked feed is sent."""
     feed = locked(feed_id)
     in_state(feed, FeedStatus.READY, to="sent")
+    _must_fit(feed)
     release_locked(feed)
 
 
@@ -215,6 +217,7 @@ def try_first(feed_id: uuid.UUID) -> None:
     """
     feed = locked(feed_id)
     in_state(feed, FeedStatus.READY, to="tried")
+    _must_fit(feed)
     release_locked(feed, trial=feed.unreached > TRIAL_ROWS)
 
 
@@ -228,6 +231,16 @@ def release_rest(feed_id: uuid.UUID) -> None:
     feed.trial = False
     feed.save(update_fields=["trial"])
     publish(FeedReleased(correlation_id=feed.id, conversation_id=feed.id))
+
+
+def _must_fit(feed: Feed) -> None:
+    """The destination may have got another method since the check. Missing columns are told by others."""
+    if feed.missing:
+        return
+    try:
+        bound_mapping(feed)
+    except MappingError as exc:
+        raise WrongState(f"Its mapping does not fit {feed.destination.name} any more. {exc}") from exc
 
 
 def release_locked(feed: Feed, *, trial: bool = False) -> None:

@@ -11,10 +11,13 @@ from django.utils import timezone
 
 from deliveries import commands, trial
 from deliveries.changes import changed_settings
+from deliveries.errors import BadDestination
 from deliveries.forms import DestinationForm
 from deliveries.models import Destination
 from feeds.deeds import note_deed
-from feeds.models import SentTest
+from feeds.judging import bound_mapping
+from feeds.mapping import MappingError
+from feeds.models import Feed, FeedStatus, SentTest
 
 Person = AbstractBaseUser | AnonymousUser
 TESTS_KEPT = timedelta(days=30)
@@ -27,11 +30,28 @@ def store_destination(form: DestinationForm, *, user_id: int | None) -> Destinat
     same = Destination.objects.select_for_update(no_key=True).filter(id=form.instance.pk)
     before = same.first()
     stored = form.store()
+    if before is not None and before.method != stored.method:
+        _must_fit_feeds(stored)
     if before is None:
         note_deed(destination_id=stored.id, user_id=user_id, what="added")
     elif names := changed_settings(before, stored):
         note_deed(destination_id=stored.id, user_id=user_id, what="changed", detail=", ".join(names))
     return stored
+
+
+def _must_fit_feeds(destination: Destination) -> None:
+    """Rows that are still to become requests must do so by the new method too: their import would stop."""
+    on_their_way = Feed.objects.filter(
+        destination=destination, status__in=(FeedStatus.DELIVERING, FeedStatus.PAUSED), import_done=False
+    )
+    for feed in on_their_way.order_by("id").select_related("destination"):
+        try:
+            bound_mapping(feed)
+        except MappingError as exc:
+            raise BadDestination(
+                f"{feed.name} is on its way there, and its rows cannot go by {destination.method}. {exc} "
+                f"Change the method once it is done, or cancel it first."
+            ) from exc
 
 
 @transaction.atomic

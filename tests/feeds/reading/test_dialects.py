@@ -246,7 +246,7 @@ PIECES = [*"\"',;|\t \n\r\\a1\0\x1f\u2028{[<", "\r\n", "sep=", "2024-01-01"]
         },
     ),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(['sep="', "\n", "a"], {})
 def test_whatever_a_file_holds_and_a_person_says_it_is_read_or_told(tmp_path, pieces, said):
     path = write(tmp_path, "".join(pieces))

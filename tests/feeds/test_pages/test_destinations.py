@@ -15,7 +15,7 @@ from deliveries.client import Answer
 from deliveries.commands import add_destination
 from deliveries.models import Destination
 from deliveries.sending import rule_of
-from feeds.models import Mapping
+from feeds.models import Feed, FeedStatus, Mapping
 from outbox.models import Error, Handling, Lane, State, Subscription
 from tests.feeds.test_pages.test_admin import form_of
 from tests.feeds.test_pages.test_uploads import csv_file, upload
@@ -60,6 +60,31 @@ def test_a_key_in_the_url_is_kept_where_its_dots_are_left_and_no_page_shows_it(a
     assert "enter the values that are dots again." in moved.text
     refused = browser.post(url, form | {"url": f"https://shop.example/?token={HIDDEN}"})
     assert "No value is stored for token; enter it." in refused.text
+
+
+def test_a_method_by_which_rows_on_their_way_cannot_go_is_refused_until_they_are_done(
+    as_, admin, destination, make_feed
+):
+    feed = make_feed(FeedStatus.PAUSED, mapping={"fields": {"sku": "id"}})
+    browser, url = as_(admin), reverse("feeds:change_destination", args=[destination.id])
+    refused = browser.post(url, form_of(destination, group="", method="GET"))
+    assert "products.csv is on its way there, and its rows cannot go by GET." in refused.text
+    assert Destination.objects.get().method == "POST"
+    Feed.objects.filter(id=feed.id).update(import_done=True)
+    assert browser.post(url, form_of(destination, group="", method="GET")).status_code == 302
+    assert Destination.objects.get().method == "GET"
+
+
+@pytest.mark.parametrize("action", ["send", "try"])
+def test_a_checked_feed_whose_destination_has_another_method_since_is_not_sent_as_it_does_not_fit(
+    as_, owner, destination, make_feed, action
+):
+    feed = make_feed(mapping={"fields": {"sku": "id"}})
+    Destination.objects.update(method="GET")
+    page = as_(owner).post(reverse("feeds:act", args=[feed.id, action]), follow=True)
+    assert "Its mapping does not fit shop any more. A GET request has no body" in page.text
+    feed.refresh_from_db()
+    assert feed.status == "ready"
 
 
 def test_a_password_in_the_url_is_refused_with_the_place_for_it(as_, admin, destination):
