@@ -3,6 +3,7 @@
 import multiprocessing
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from unittest.mock import Mock
 
@@ -76,24 +77,24 @@ def test_id_and_secret_go_into_the_body_where_the_third_party_wants_them_there(d
     assert party.forms[-1]["audience"] == "api"
 
 
-def test_many_threads_that_want_a_token_at_once_cause_one_fetch(destination, party):
-    party.latency = 0.3
-    found = []
-    start = threading.Barrier(8)
+def at_once(count, do):
+    """What it gave to so many threads that did it at the same moment."""
+    start = threading.Barrier(count)
 
-    def want():
+    def done(_):
         start.wait()
         try:
-            found.append(obtain(destination.id).value)
+            return do()
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=want) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == ["token-number-1"] * 8
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(done, range(count)))
+
+
+def test_many_threads_that_want_a_token_at_once_cause_one_fetch(destination, party):
+    party.latency = 0.3
+    assert at_once(8, lambda: obtain(destination.id).value) == ["token-number-1"] * 8
     assert len(party.given) == 1
 
 
@@ -202,14 +203,7 @@ def test_many_threads_whose_token_is_refused_renew_it_once(destination, party, c
     party.latency = 0.2
     asked = Mock(wraps=obtain)
     monkeypatch.setattr(token_sending, "obtain", asked)
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(sending.send(row(destination)).status)) for _ in range(6)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(6, lambda: sending.send(row(destination)).status)
     assert found == [201] * 6
     assert len(party.given) == 2
     assert asked.call_count == 1  # each of them would hold a connection to the database
@@ -229,23 +223,13 @@ def test_a_batch_that_outlasts_its_token_goes_on_with_the_next_one(destination, 
 def test_who_waits_for_a_fetch_that_fails_ends_with_it_and_asks_for_no_other(destination, party):
     party.latency = 0.4
     party.answers.append((500, b"{}"))
-    told: list[str] = []
 
     def want():
-        try:
+        with pytest.raises(TokenUnavailable) as told:
             obtain(destination.id)
-        except TokenUnavailable as exc:
-            told.append(str(exc))
-        finally:
-            connection.close()
+        return str(told.value)
 
-    threads = [threading.Thread(target=want) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(told) == 4
-    assert len(set(told)) == len(party.forms) == 1
+    assert len(set(at_once(4, want))) == len(party.forms) == 1
 
 
 def test_a_fresh_token_that_is_refused_is_a_refusal_and_fetches_no_other(destination, party, client):

@@ -186,6 +186,13 @@ def spreadsheet(browser, feed, kind):
     return openpyxl.load_workbook(io.BytesIO(b"".join(answer.streaming_content))).active
 
 
+def test_a_spreadsheet_is_offered_while_there_is_no_row_for_it_yet(as_, owner, delivering):
+    browser = as_(owner)
+    there = reverse("feeds:results_xlsx", args=[delivering.id, "not-processed"])
+    assert there in browser.get(reverse("feeds:feed", args=[delivering.id])).text
+    assert [row[:2] for row in spreadsheet(browser, delivering, "not-processed").values] == [("sku", "name")]
+
+
 @pytest.mark.parametrize("kind", ["succeeded", "failed", "not-processed"])
 def test_each_result_file_is_a_spreadsheet_too_with_the_same_columns(as_, owner, delivering, kind):
     Row.objects.create(feed_id=delivering.id, number=4, line=5, cells='["=1+1","x","y"]', outcome="cancelled")
