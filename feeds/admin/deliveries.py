@@ -1,4 +1,4 @@
-"""Deliveries, read only; what the actions change, commands change, each feed under its own lock."""
+"""Deliveries, read only; what the actions change, commands change, feed by feed."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
